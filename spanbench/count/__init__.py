@@ -1,0 +1,1 @@
+"""Exact counts: the closed form, the ledger of executed operations, and the witnesses of both."""

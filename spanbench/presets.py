@@ -1,0 +1,213 @@
+"""Named sizes, named ways to spend them on a latent model, and overrides of both.
+
+A preset fixes the dense arm; an allocation scales the latent arm's parts with it (the MLP ratio and the
+head width are kept). `resolve` turns names and overrides into a `Shape`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from spanbench.errors import UsageError, suggest
+from spanbench.point import Pool, Shape, Stack
+
+__all__ = ["ALLOCATIONS", "DEFAULT_ALLOCATION", "DEFAULT_PRESET", "PRESETS", "Base", "override_keys", "resolve"]
+
+DEFAULT_PRESET = "small"
+DEFAULT_ALLOCATION = "lean"
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """Sizes of the dense arm: L, D, F, E, V, G (`kv_heads`, 0 = one a head) and whether the MLP is gated."""
+
+    layers: int
+    width: int
+    mlp: int
+    head_width: int
+    vocab: int
+    gated: bool = False
+    kv_heads: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An allocation worked out for one base: layers and width of each part, pool and prefix slots."""
+
+    encoder: tuple[int, int]
+    mixer: tuple[int, int]
+    decoder: tuple[int, int]
+    pool: Pool
+    prefix: int
+
+
+PRESETS: Mapping[str, Base] = {
+    "tiny": Base(2, 64, 256, 16, 257),
+    "small": Base(8, 512, 2048, 64, 257),
+    "gpt2": Base(12, 768, 3072, 64, 50257),
+    "llama-7b": Base(32, 4096, 11008, 128, 32000, gated=True),
+    "document": Base(32, 4096, 16384, 128, 32000),
+}
+
+LOOKUP_WIDTH = 0  # the width Z / S of a look-up embedding is known only once the span is
+
+
+def _mixer_only(b: Base) -> Plan:
+    return Plan((0, LOOKUP_WIDTH), (b.layers, b.width), (0, b.width), "lookup", 1)
+
+
+def _lean(b: Base) -> Plan:
+    return Plan((2, b.width // 4), (b.layers, b.width), (4, b.width // 4), "concat", 2)
+
+
+def _megabyte(b: Base) -> Plan:
+    half = b.width // 2
+    return Plan((0, half), (b.layers, b.width), (max(1, 3 * b.layers // 8), half), "concat", 1)
+
+
+def _block(b: Base) -> Plan:
+    half = max(1, b.layers // 2)
+    return Plan((0, LOOKUP_WIDTH), (half, b.width), (half, b.width), "lookup", 2)
+
+
+ALLOCATIONS: Mapping[str, Callable[[Base], Plan]] = {
+    "mixer-only": _mixer_only,
+    "lean": _lean,
+    "megabyte": _megabyte,
+    "block": _block,
+}
+
+_PARTS = ("encoder", "mixer", "decoder")
+_BASE_KEYS: Mapping[str, type] = {
+    "layers": int, "width": int, "mlp": int, "heads": int, "head_width": int, "vocab": int, "kv_heads": int, "gated": bool,
+}  # fmt: skip
+_LATENT_KEYS: Mapping[str, type] = {"pool": str, "prefix": int, "carry": int, "cross_attention": bool}
+_PART_KEYS: Mapping[str, type] = {"layers": int, "width": int, "mlp": int, "kv_heads": int}
+
+
+def override_keys() -> dict[str, type]:
+    """Return every key that `--set` and a TOML file's [shape] table take, with the type of its value."""
+    parts = {f"{part}.{key}": kind for part in _PARTS for key, kind in _PART_KEYS.items()}
+    return {**_BASE_KEYS, **_LATENT_KEYS, **parts}
+
+
+def resolve(preset: str, allocation: str, overrides: Mapping[str, Any], span: int) -> Shape:
+    """Return the shape of both arms for names, overrides (see `override_keys`) and a span S.
+
+    Raises:
+        UsageError: an unknown name or key, or sizes that do not fit together.
+    """
+    if preset not in PRESETS:
+        raise UsageError(f"preset: unknown value {preset!r}{suggest(preset, PRESETS)}")
+    if allocation not in ALLOCATIONS:
+        raise UsageError(f"allocation: unknown value {allocation!r}{suggest(allocation, ALLOCATIONS)}")
+    values = {key: _typed(key, value) for key, value in overrides.items()}
+    base = _base(PRESETS[preset], values)
+    plan = _replan(ALLOCATIONS[allocation](base), base, values, span)
+    shape = _shape(base, plan, values)
+    shape.check(span)
+    return shape
+
+
+def _typed(key: str, value: Any) -> Any:
+    """Check an override's key and bring its value to the key's type; text comes from the command line."""
+    keys = override_keys()
+    if key not in keys:
+        raise UsageError(f"--set: unknown key {key!r}{suggest(key, keys)}")
+    kind = keys[key]
+    if kind is bool and isinstance(value, str) and value.lower() in {"true", "false"}:
+        return value.lower() == "true"
+    if kind is int and isinstance(value, str) and value.strip().lstrip("+-").isdecimal():
+        return int(value)
+    if type(value) is not kind:
+        wanted = {int: "a whole number", bool: "true or false", str: "a name"}[kind]
+        raise UsageError(f"--set {key}: {value!r} is not {wanted}")
+    return value
+
+
+def _base(base: Base, values: Mapping[str, Any]) -> Base:
+    changed = {key: values[key] for key in _BASE_KEYS if key in values and key != "heads"}
+    if "width" in changed and "mlp" not in changed:
+        changed["mlp"] = _scaled(base.mlp, changed["width"], base.width, "mlp")
+    base = replace(base, **changed)
+    _positive(base.width, "width")
+    if "heads" in values:
+        base = _with_heads(base, values["heads"], "head_width" in values)
+    _positive(base.head_width, "head_width")
+    return base
+
+
+def _with_heads(base: Base, heads: int, head_width_given: bool) -> Base:
+    _positive(heads, "heads")
+    if base.width % heads:
+        raise UsageError(f"--set heads={heads}: {heads} heads do not divide the width {base.width}")
+    if head_width_given and base.head_width * heads != base.width:
+        raise UsageError(f"--set heads={heads}: with head_width={base.head_width} the width would be {base.head_width * heads}, not {base.width}")
+    return replace(base, head_width=base.width // heads)
+
+
+def _positive(value: int, name: str) -> None:
+    if value < 1:
+        raise UsageError(f"--set {name}={value}: must be at least 1")
+
+
+def _scaled(value: int, numerator: int, denominator: int, name: str) -> int:
+    """Scale a size and keep it whole: a rounded size would break the stated ratio without a word."""
+    if value * numerator % denominator:
+        raise UsageError(f"{name}: {value} × {numerator} / {denominator} is not whole; set {name} yourself")
+    return value * numerator // denominator
+
+
+def _replan(plan: Plan, base: Base, values: Mapping[str, Any], span: int) -> Plan:
+    """Apply the overrides of the latent arm; the width of a look-up follows from mixer width and span."""
+    pool = cast(Pool, values.get("pool", plan.pool))
+    parts = {
+        part: (values.get(f"{part}.layers", layers), values.get(f"{part}.width", width))
+        for part, (layers, width) in (("encoder", plan.encoder), ("mixer", plan.mixer), ("decoder", plan.decoder))
+    }
+    layers, width = parts["encoder"]
+    if pool == "lookup":
+        layers = values.get("encoder.layers", 0)
+        width = values.get("encoder.width", max(1, parts["mixer"][1] // max(span, 1)))
+    elif width == LOOKUP_WIDTH:
+        width = base.width // 4  # a look-up allocation given another pool: the lean width
+    return Plan((layers, width), parts["mixer"], parts["decoder"], pool, values.get("prefix", plan.prefix))
+
+
+def _shape(base: Base, plan: Plan, values: Mapping[str, Any]) -> Shape:
+    lookup = plan.pool == "lookup"
+    return Shape(
+        vocab=base.vocab,
+        gated=base.gated,
+        token=_stack("token", base, base.layers, base.width, {}),
+        encoder=Stack(*plan.encoder, mlp=1, heads=1, kv_heads=1) if lookup else _stack("encoder", base, *plan.encoder, values),
+        mixer=_stack("mixer", base, *plan.mixer, values),
+        decoder=_stack("decoder", base, *plan.decoder, values),
+        pool=plan.pool,
+        prefix=plan.prefix,
+        carry=values.get("carry", 0),
+        cross_attention=values.get("cross_attention", False),
+    )
+
+
+def _stack(part: str, base: Base, layers: int, width: int, values: Mapping[str, Any]) -> Stack:
+    _positive(width, f"{part}.width")
+    if width % base.head_width:
+        raise UsageError(f"{part}: head width {base.head_width} does not divide the width {width}")
+    heads = width // base.head_width
+    mlp = values.get(f"{part}.mlp") or _scaled(base.mlp, width, base.width, f"{part}.mlp")
+    kv_heads = values.get(f"{part}.kv_heads") or _kv_heads(part, base, heads)
+    return Stack(layers, width, mlp, heads, kv_heads)
+
+
+def _kv_heads(part: str, base: Base, heads: int) -> int:
+    """Keep the base's query heads a key-value head; a narrow part keeps at least one key-value head."""
+    if not base.kv_heads:
+        return heads
+    _positive(base.kv_heads, "kv_heads")
+    all_heads = base.width // base.head_width
+    if part == "token":
+        return base.kv_heads
+    return max(1, heads * base.kv_heads // all_heads)

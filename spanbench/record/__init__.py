@@ -1,0 +1,21 @@
+"""What came out of a run: measures in a record, and files of records. Neither torch nor pandas is needed to read one."""
+
+from spanbench.record.counted import counted_measures, pair_ratio
+from spanbench.record.file import append, check_writable, read
+from spanbench.record.models import SCHEMA, SOURCES, Measure, Record, SchemaMismatch, Source, record_id, weakest
+
+__all__ = [
+    "SCHEMA",
+    "SOURCES",
+    "Measure",
+    "Record",
+    "SchemaMismatch",
+    "Source",
+    "append",
+    "check_writable",
+    "counted_measures",
+    "pair_ratio",
+    "read",
+    "record_id",
+    "weakest",
+]

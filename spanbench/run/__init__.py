@@ -1,0 +1,5 @@
+"""The one flow: prompt -> pair -> counted run -> measured run -> record."""
+
+from spanbench.run.flow import Timing, compare, count
+
+__all__ = ["Timing", "compare", "count"]

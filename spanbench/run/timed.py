@@ -1,0 +1,92 @@
+"""The measured run: the pair that was counted, on real numbers, arm against arm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spanbench.count.ledger import run_ledger
+from spanbench.count.verify import same_census
+from spanbench.judge.stats import Estimate
+from spanbench.measure.clock import synchronizer
+from spanbench.measure.energy import Meter
+from spanbench.measure.pair import measure_pair
+from spanbench.measure.result import PairMeasurement, Plan
+from spanbench.model.pair import Pair, build_pair, forward
+from spanbench.point import Point, Regime
+from spanbench.record import Measure, Source
+from spanbench.run.counted import Counts
+from spanbench.run.subjects import ids_tensor, subject_of
+
+__all__ = ["Timed", "time_point"]
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """Measures by regime, the run order, and what a reader must know of them; empty where nothing was timed."""
+
+    measures: dict[Regime, list[Measure]] = field(default_factory=dict)
+    schedule: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    verified: list[str] = field(default_factory=list)
+
+
+def time_point(
+    point: Point,
+    ids: Sequence[Sequence[int]],
+    counts: Counts,
+    plan: Plan,
+    meter: Meter,
+    progress: Callable[[str, int, int], None],
+) -> Timed:
+    """Build the pair on its device, show that it does what was counted, then time it in every regime.
+
+    Raises:
+        CountMismatch: the model on the device does other matrix work than the one that was counted.
+    """
+    timed = Timed(verified=["census of the timed model"])
+    pair, ids_BxN = build_pair(point), ids_tensor(ids, point.device)
+    for regime in point.regimes:
+        _check_census(pair, regime, ids_BxN, counts)
+        measured = _measure(pair, regime, ids_BxN, point, plan, meter, lambda done, of, regime=regime: progress(f"timing {regime}", done, of))
+        timed.measures[regime] = _measures(measured, regime)
+        timed.schedule[regime] = {"order": list(measured.order), "repeats": {a.name: a.repeats for a in measured.arms.values()}}
+        timed.warnings.extend(f"{regime}: {caution.text} [{caution.code}]" for caution in measured.cautions)
+    return timed
+
+
+def _check_census(pair: Pair, regime: Regime, ids_BxN: Tensor, counts: Counts) -> None:
+    for arm, model in pair.arms().items():
+        seen = run_ledger(subject_of(model, regime, ids_BxN, counts.distinct))
+        same_census(counts.census[regime][arm], seen.census, f"{arm} {regime}")
+
+
+def _measure(
+    pair: Pair, regime: Regime, ids_BxN: Tensor, point: Point, plan: Plan, meter: Meter, progress: Callable[[int, int], None]
+) -> PairMeasurement:
+    arms = {arm: (lambda model=model: forward(model, regime, ids_BxN)) for arm, model in pair.arms().items()}
+    with torch.inference_mode():
+        return measure_pair(arms, plan, meter, synchronize=synchronizer(point.device), progress=progress)
+
+
+def _measures(measured: PairMeasurement, regime: Regime) -> list[Measure]:
+    rows = []
+    for name, arm in measured.arms.items():
+        rows.append(_row(name, regime, "seconds", "s", arm.seconds, "measured", "perf_counter"))
+        rows.append(_row(name, regime, "joules", "J", arm.joules, measured.joules_source, measured.joules_by))
+    rows.append(_row("pair", regime, "ratio:seconds", "ratio", measured.seconds_ratio, "measured", "perf_counter"))
+    rows.append(_row("pair", regime, "ratio:joules", "ratio", measured.joules_ratio, measured.joules_source, measured.joules_by))
+    return rows
+
+
+def _row(arm: str, regime: Regime, quantity: str, unit: str, estimate: Estimate, source: Source, by: str) -> Measure:
+    return Measure.model_validate(
+        {
+            "arm": arm, "regime": regime, "stage": "total", "quantity": quantity, "unit": unit, "source": source, "by": by,
+            "value": estimate.value, "low": estimate.low, "high": estimate.high, "reason": estimate.reason,
+        }
+    )  # fmt: skip

@@ -1,0 +1,88 @@
+"""The closing sentences: the famous ratio beside the whole model's, and where the rest went."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from spanbench.show.documents import attention_size, mixed
+from spanbench.show.reading import Reading
+from spanbench.units import interval, ratio_text
+
+__all__ = ["attention_flops", "closing", "shares"]
+
+STAGES = ("encoder", "mixer", "bridge", "decoder", "head")
+
+
+def closing(reading: Reading) -> str:
+    """Return one paragraph: N × N against K × K, the whole model's ratios, and what keeps them apart."""
+    return " ".join(_sentences(reading))
+
+
+def _sentences(reading: Reading) -> Iterator[str]:
+    token, latent = mixed(reading).cells
+    if token is None or not latent:
+        yield f"Nothing is mixed here, so there is no attention ratio; the whole model does {_flop_ratios(reading)}."
+    else:
+        yield (
+            f"The attention that mixes shrinks {ratio_text(token / latent)} ({attention_size(token)} to {attention_size(latent)}); "
+            f"the whole model does {_flop_ratios(reading)}."
+        )
+    yield from _where_the_rest_went(reading)
+    yield from _in_time(reading)
+
+
+def _flop_ratios(reading: Reading) -> str:
+    parts = [_fewer(regime, reading.ratio(regime, "flops")) for regime in reading.regimes]
+    return " and ".join(part for part in parts if part) or "an unknown share of the FLOPs"
+
+
+def _fewer(regime: str, ratio: int | float | None) -> str:
+    if ratio is None:
+        return ""
+    return f"{ratio_text(ratio)} fewer FLOPs in {regime}" if ratio >= 1 else f"{ratio_text(1 / ratio)} MORE FLOPs in {regime}"
+
+
+def _where_the_rest_went(reading: Reading) -> Iterator[str]:
+    regime = reading.regimes[0]
+    total = reading.number("token", regime, "flops")
+    if total:
+        part = attention_flops(reading, regime) / total
+        bound = f", so even free attention would save at most {ratio_text(1 / (1 - part))}" if part < 1 else ""
+        yield f"Attention is {_percent(part)} of the token arm's {regime} FLOPs{bound}: the rest are projections, MLPs and the head."
+    by_size = sorted(shares(reading, regime).items(), key=lambda item: -item[1])
+    named = [f"{stage} {_percent(part)}" for stage, part in by_size if part > 0]
+    if named:
+        yield f"The latent arm spends its {regime} FLOPs on {', '.join(named)}."
+
+
+def attention_flops(reading: Reading, regime: str) -> int:
+    """Return the token arm's attention FLOPs: 4·E a head and cell (QKᵀ and AV), 4·D a cell, by the record's convention."""
+    convention = reading.record.convention
+    cells = reading.number("token", regime, "cells_useful" if convention == "useful" else "cells_dense") or 0
+    flops = 4 * reading.stack("token", "width") * int(cells)
+    return flops // 2 if convention == "causal-half" else flops
+
+
+def shares(reading: Reading, regime: str) -> dict[str, float]:
+    """Return each stage's part of the latent arm's FLOPs, from 0 to 1."""
+    total = reading.number("latent", regime, "flops")
+    if not total:
+        return {}
+    return {stage: (reading.number("latent", regime, "flops", stage) or 0) / total for stage in STAGES}
+
+
+def _percent(part: float) -> str:
+    """Return a share with no digit that says nothing: 40%, 4.3%, 0.036%."""
+    return f"{100 * part:.0f}%" if part >= 0.095 else f"{100 * part:.2g}%"
+
+
+def _in_time(reading: Reading) -> Iterator[str]:
+    parts = []
+    for regime in reading.regimes:
+        ratio = reading.measure("pair", regime, "ratio:seconds")
+        if ratio is None or ratio.value is None:
+            continue
+        bounds = f" ({interval(ratio.quantity, ratio.low, ratio.high)})" if ratio.low is not None and ratio.high is not None else ""
+        parts.append(f"{ratio_text(ratio.value)}{bounds} in {regime}")
+    if parts:
+        yield f"On the clock of this machine that is {' and '.join(parts)}."

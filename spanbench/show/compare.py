@@ -1,0 +1,88 @@
+"""`compare`: the documents' table, the whole model, the documents' scale, and what it comes to, on one screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from spanbench.record import Record
+from spanbench.show.blocks import Page, Row, Table, Text
+from spanbench.show.closing import closing
+from spanbench.show.documents import documents_table
+from spanbench.show.formats import render
+from spanbench.show.heading import heading, notes
+from spanbench.show.reading import Footnotes, Reading, tidy_rows
+from spanbench.show.whole import COMPARED, whole_table
+
+__all__ = ["Compared", "page", "render_compare"]
+
+NOT_TIMED = "Counted only: nothing was timed in this run."
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What `compare` shows: the run's record, and counts of two other points where they were made.
+
+    `reference` is the `document` preset at the same tokens and span, `doubled` the same point at twice the tokens.
+    """
+
+    record: Record
+    reference: Record | None = None
+    doubled: Record | None = None
+
+
+def render_compare(compared: Compared, fmt: str = "table", width: int = 80, colour: bool = False) -> str:
+    """Return the view as text in one of `formats.FORMATS`."""
+    return render(page(compared), fmt, width, colour)
+
+
+def page(compared: Compared) -> Page:
+    """Return the view before it is printed."""
+    others = [record for record in (compared.reference, compared.doubled) if record]
+    return Page(tuple(_blocks(compared)), _data(compared), tidy_rows([compared.record, *others]))
+
+
+def _blocks(compared: Compared) -> Iterator[Text | Table]:
+    reading, footnotes = Reading(compared.record), Footnotes()
+    yield from heading(reading, "spanbench compare")
+    yield documents_table(reading, compared.doubled, footnotes)
+    yield whole_table(reading, reading.regimes, COMPARED, footnotes, f"2 · The whole model{_batch(reading)}")
+    if compared.reference:
+        yield _reference_table(Reading(compared.reference), footnotes)
+    yield Text(closing(reading))
+    timed = any(m.quantity == "seconds" for m in compared.record.measures)
+    yield from notes(reading, footnotes.lines() + ([] if timed else [NOT_TIMED]))
+
+
+def _batch(reading: Reading) -> str:
+    batch = reading.size("batch")
+    return f", all {batch:,} prompts together" if batch > 1 else ""
+
+
+def _reference_table(reading: Reading, footnotes: Footnotes) -> Table:
+    """Return the counted ratios at the documents' scale: FLOPs and cells of each regime."""
+    named = [(f"{label}, {regime}", regime, quantity) for quantity, label in _REFERENCE_ROWS for regime in reading.regimes]
+    rows = [
+        Row((label, *(footnotes.cell(reading.measure(arm, regime, prefix + quantity)) for arm, prefix in _TRIO), "counted"))
+        for label, regime, quantity in named
+    ]
+    point = reading.record.point
+    title = f"3 · At the documents' scale (preset {point['preset']}, {point['allocation']}; counted, not run)"
+    return Table(("", "token", "latent", "ratio", "source"), tuple(rows), title, frozenset({0, 4}))
+
+
+_REFERENCE_ROWS = (("flops", "FLOP"), ("cells_dense", "attention cells"))
+_TRIO = (("token", ""), ("latent", ""), ("pair", "ratio:"))
+
+
+def _data(compared: Compared) -> Mapping[str, Any]:
+    return {**compared.record.to_json(), "document_scale": _counts(compared.reference), "doubled": _counts(compared.doubled)}
+
+
+def _counts(record: Record | None) -> Mapping[str, Any] | None:
+    """Return a counted record without what only a run has."""
+    if record is None:
+        return None
+    plain = record.to_json()
+    return {name: plain[name] for name in ("schema", "id", "point", "convention", "measures")}

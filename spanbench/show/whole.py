@@ -1,0 +1,98 @@
+"""The whole model: every regime of a record side by side, rows under the source that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from spanbench import units
+from spanbench.record import Measure
+from spanbench.show.blocks import Cell, Row, Table
+from spanbench.show.reading import Footnotes, Reading
+
+__all__ = ["COMPARED", "Line", "whole_table"]
+
+ARMS = ("token", "latent", "pair")
+STAGES = ("layers", "encoder", "mixer", "bridge", "decoder", "head")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row: a quantity of one stage, under a label."""
+
+    quantity: str
+    stage: str = "total"
+    label: str = ""
+
+    @property
+    def text(self) -> str:
+        """What the row is called: its stage inside a breakdown, else the quantity's own label."""
+        return self.label or (units.quantity(self.quantity).label if self.stage == "total" else f"  {self.stage}")
+
+
+COMPARED: Sequence[Line] = (
+    Line("flops"),
+    *(Line("flops", stage) for stage in STAGES),
+    Line("flops_other"),
+    Line("cells_dense"),
+    Line("cells_useful", label="  of them useful"),
+    Line("params"),
+    Line("bytes_compulsory"),
+    Line("bytes_fused"),
+    Line("state_bytes"),
+    Line("peak_bytes"),
+    Line("seconds"),
+    Line("joules"),
+    Line("joules_dynamic"),
+    Line("watts"),
+    Line("grams_co2e"),
+)
+
+
+def whole_table(reading: Reading, regimes: Sequence[str], lines: Sequence[Line], footnotes: Footnotes, title: str) -> Table:
+    """Return a table of token, latent and ratio for each regime, grouped by the source of its figures."""
+    rows: list[Row] = []
+    group = ""
+    for line in lines:
+        found = [_measure(reading, arm, regime, line) for regime in regimes for arm in ARMS]
+        if not any(found):
+            continue
+        source = _source(found)
+        if source != group:
+            rows.append(Row((source,), group=True))
+            group = source
+        rows.append(Row((line.text, *(footnotes.cell(m) for m in found))))
+        rows.extend(_bounds(found, footnotes))
+    return Table(("", *_columns(regimes)), tuple(rows), title)
+
+
+def _columns(regimes: Sequence[str]) -> list[str]:
+    return [name for regime in regimes for name in (f"{regime}\ntoken", "latent", "ratio")]
+
+
+def _measure(reading: Reading, arm: str, regime: str, line: Line) -> Measure | None:
+    if arm != "pair":
+        return reading.measure(arm, regime, line.quantity, line.stage)
+    return reading.measure("pair", regime, units.RATIO_PREFIX + line.quantity, line.stage)
+
+
+def _source(found: Sequence[Measure | None]) -> str:
+    """Return who says so: the source and its counter or meter, of the first figure that is there."""
+    present = [m for m in found if m is not None]
+    first = next((m for m in present if m.value is not None), present[0])
+    return f"{first.source} · {first.by}"
+
+
+def _bounds(found: Sequence[Measure | None], footnotes: Footnotes) -> list[Row]:
+    cells = [_bound(m, footnotes) for m in found]
+    return [Row(("  95% interval", *cells))] if any(cells) else []
+
+
+def _bound(measure: Measure | None, footnotes: Footnotes) -> str | Cell:
+    """Return an interval as both ends where there is room, as its larger half in percent where there is not."""
+    if measure is None or not measure.value:
+        return ""
+    if measure.low is None or measure.high is None:
+        return footnotes.mark(measure.reason) if measure.reason else ""
+    wider = max(measure.high / measure.value - 1, 1 - measure.low / measure.value)
+    return Cell(f"±{100 * wider:.1f}%", units.interval(measure.quantity, measure.low, measure.high))
