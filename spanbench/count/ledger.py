@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from spanbench.count.attention import read_attention
 from spanbench.count.compulsory import Boundaries, Usage, Weights
-from spanbench.count.extents import extent_bytes, tensors_in, unique_bytes
-from spanbench.count.rules import Kind, Rule, name_of, product_flops, refuse, rule_of
+from spanbench.count.extents import extent_bytes, tensors_in
+from spanbench.count.rules import Kind, Rule, name_of, refuse, rule_of
 from spanbench.count.subject import Subject
+from spanbench.count.work import attention_work, by_name, other_work, refuse_product_by_hand, unit_work
 from spanbench.errors import CountMismatch
 from spanbench.tally import Kept, Tally, total
 
@@ -34,9 +34,6 @@ Operation = tuple[str, tuple[tuple[int, ...], ...]]
 """A matrix operation of the census: its name and the shapes of the tensors it was given."""
 
 _MATRIX = (Kind.PRODUCT, Kind.ATTENTION)
-_NOTHING = Tally()
-_COMPLEX_PARTS = 2  # a complex element is two numbers
-_COMPLEX_PRODUCT = 6  # and its product 4 multiplies and 2 adds
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +118,11 @@ class _Ledger(TorchDispatchMode):
             account.usage.whole |= self.weights.among(tensors)
         if result is None:
             return
-        _refuse_product_by_hand(name, tensors, result)
+        refuse_product_by_hand(name, tensors, result)
         if rule.kind is Kind.ATTENTION:
-            tally, other = _attention(_by_name(func, args, kwargs), result)
+            tally, other = attention_work(by_name(func, args, kwargs), result)
         else:
-            tally, other = _unit(name, rule, tensors, result), _other_work(name, rule, tensors, result)
+            tally, other = unit_work(name, rule, tensors, result), other_work(name, rule, tensors, result)
         account.tally += tally
         account.other += other
 
@@ -134,52 +131,6 @@ class _Ledger(TorchDispatchMode):
         if not self.running:
             raise refuse(f"aten.{name} {shapes}", "it ran outside every stage, so its FLOPs belong to none")
         self.census[name, shapes] += 1
-
-
-def _by_name(func: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    names = (argument.name for argument in func._schema.arguments)  # the schema has no public name
-    return {**dict(zip(names, args, strict=False)), **kwargs}
-
-
-def _attention(arguments: Mapping[str, Any], out: Tensor) -> tuple[Tally, int]:
-    """Counts of one attention. Keys and values that serve the whole batch count once, queries by row; a mask is free."""
-    call, query = read_attention(arguments), arguments["query"]
-    fused = (query.numel() + out.numel()) * out.element_size() + unique_bytes([arguments["key"], arguments["value"]])
-    return replace(call.tally, bytes_fused=fused), call.flops_other
-
-
-def _unit(name: str, rule: Rule, tensors: Sequence[Tensor], out: Tensor) -> Tally:
-    """Counts of a matrix product, a norm or a look-up; anything else is no unit and free."""
-    if rule.kind is Kind.PRODUCT:
-        return Tally(matrix_flops=product_flops(name, tensors, out), bytes_fused=unique_bytes([*tensors, out]))
-    if rule.kind is Kind.LOOKUP:  # the rows that are read, not the table
-        return Tally(bytes_fused=unique_bytes(tensors[1:]) + 2 * out.numel() * out.element_size())
-    if rule.kind is Kind.NORM:
-        return Tally(bytes_fused=unique_bytes([*tensors, out]))
-    return _NOTHING
-
-
-def _other_work(name: str, rule: Rule, tensors: Sequence[Tensor], out: Tensor) -> int:
-    """Element-wise FLOPs: by input element for a reduction, by output element otherwise."""
-    if rule.kind is Kind.PRODUCT:  # an addend (bias) is one more for each output element
-        return out.numel() * (len(tensors) - 2)
-    if rule.kind is Kind.REDUCTION:
-        return tensors[0].numel() * rule.work
-    if not out.is_complex():
-        return out.numel() * rule.work
-    product = name == "mul" and all(tensor.is_complex() for tensor in tensors)
-    return out.numel() * rule.work * (_COMPLEX_PRODUCT if product else _COMPLEX_PARTS)
-
-
-def _refuse_product_by_hand(name: str, tensors: Sequence[Tensor], out: Tensor) -> None:
-    """Refuse (q[:, None] * k).sum(-1): a matrix product that would pass for element-wise work.
-
-    A product larger than both its factors is an outer one; it carries a note, and nobody may sum over it.
-    """
-    if name == "mul" and len(tensors) == 2 and out.numel() > max(tensor.numel() for tensor in tensors):
-        out.is_outer_product = True  # type: ignore[attr-defined]  # a note on the tensor, as torch's own counters leave none
-    elif name in ("sum", "mean") and hasattr(tensors[0], "is_outer_product"):
-        raise refuse(f"aten.{name}", "it sums a broadcast product, which is a matrix product written by hand; use torch.matmul")
 
 
 def run_ledger(subject: Subject) -> Counted:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from spanbench import point
-from spanbench.model.layers import KeyValues, attend
+from spanbench.model.layers import KeyValues, Linear, attend
 
 __all__ = ["CrossAttention", "Memory", "Read", "staircase"]
 
@@ -51,9 +51,9 @@ class CrossAttention(nn.Module):
     def __init__(self, sizes: point.Stack, memory_width: int) -> None:
         super().__init__()
         self.heads, self.kv_heads, self.head_width = sizes.heads, sizes.kv_heads, sizes.head_width
-        self.q = nn.Linear(sizes.width, sizes.width, bias=False)
-        self.kv = nn.Linear(memory_width, 2 * sizes.kv_width, bias=False)
-        self.out = nn.Linear(sizes.width, sizes.width, bias=False)
+        self.q = Linear(sizes.width, sizes.width)
+        self.kv = Linear(memory_width, 2 * sizes.kv_width)
+        self.out = Linear(sizes.width, sizes.width)
 
     def forward(self, x_RxD: Tensor, memory: Memory) -> Tensor:
         kv = {source: self._keys_values(source, memory) for source in dict.fromkeys(read.source for read in memory.reads)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from spanbench.model.layers import KeyValues, Layout
+from spanbench.model.layers import Embedding, KeyValues, Layout, Linear
 from spanbench.model.stack import Stack
 from spanbench.model.state import State
 from spanbench.point import Shape
@@ -17,9 +17,9 @@ class Dense(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(shape.vocab, shape.token.width)
+        self.embedding = Embedding(shape.vocab, shape.token.width)
         self.layers = Stack(shape.token, gated=shape.gated, causal=True)
-        self.head = nn.Linear(shape.token.width, shape.vocab, bias=False)
+        self.head = Linear(shape.token.width, shape.vocab)
 
     def forward(self, ids_BxN: Tensor) -> Tensor:
         """Score: return all logits; logits[:, i] predicts ids[:, i+1] from ids[:, <= i]."""

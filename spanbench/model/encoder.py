@@ -5,28 +5,28 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from spanbench.model.layers import Layout, attend
+from spanbench.model.layers import Layout, Linear, attend
 from spanbench.model.stack import Stack
 from spanbench.point import Shape
 
 __all__ = ["Encoder"]
 
 
-class ConcatPool(nn.Linear):
+class ConcatPool(Linear):
     """Linear map of the span's rows laid end to end: S·De -> Z."""
 
     def __init__(self, shape: Shape, span: int) -> None:
-        super().__init__(span * shape.encoder.width, shape.mixer.width, bias=False)
+        super().__init__(span * shape.encoder.width, shape.mixer.width)
 
     def forward(self, x_KxSxD: Tensor) -> Tensor:
         return super().forward(x_KxSxD.flatten(1))
 
 
-class MeanPool(nn.Linear):
+class MeanPool(Linear):
     """Mean of the span's rows, then a linear map De -> Z."""
 
     def __init__(self, shape: Shape, span: int) -> None:
-        super().__init__(shape.encoder.width, shape.mixer.width, bias=False)
+        super().__init__(shape.encoder.width, shape.mixer.width)
 
     def forward(self, x_KxSxD: Tensor) -> Tensor:
         return super().forward(x_KxSxD.mean(1))
@@ -40,8 +40,8 @@ class AttentionPool(nn.Module):
         sizes = shape.encoder
         self.heads, self.kv_heads, self.head_width = sizes.heads, sizes.kv_heads, sizes.head_width
         self.query = nn.Parameter(torch.empty(sizes.width))
-        self.kv = nn.Linear(sizes.width, 2 * sizes.kv_width, bias=False)
-        self.out = nn.Linear(sizes.width, shape.mixer.width, bias=False)
+        self.kv = Linear(sizes.width, 2 * sizes.kv_width)
+        self.out = Linear(sizes.width, shape.mixer.width)
 
     def forward(self, x_KxSxD: Tensor) -> Tensor:
         spans, rows = x_KxSxD.shape[:2]

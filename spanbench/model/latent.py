@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from spanbench.model.decoder import Decoder
 from spanbench.model.encoder import Encoder
-from spanbench.model.layers import Layout
+from spanbench.model.layers import Embedding, Layout, Linear
 from spanbench.model.stack import Stack
 from spanbench.model.state import Keep, State
 from spanbench.model.windows import prefill_feed, score_feed
@@ -15,11 +15,11 @@ from spanbench.point import Shape
 __all__ = ["Bridge", "Latent"]
 
 
-class Bridge(nn.Linear):
+class Bridge(Linear):
     """c_j -> the P prefix slots of window j: B x K x Z -> B x K x P x Dd, one linear map."""
 
     def __init__(self, shape: Shape) -> None:
-        super().__init__(shape.mixer.width, shape.prefix * shape.decoder.width, bias=False)
+        super().__init__(shape.mixer.width, shape.prefix * shape.decoder.width)
         self.prefix = shape.prefix
 
     def forward(self, c_BxKxZ: Tensor) -> Tensor:
@@ -32,13 +32,13 @@ class Latent(nn.Module):
     def __init__(self, shape: Shape, span: int) -> None:
         super().__init__()
         self.span, self.carry = span, shape.carry
-        self.encoder_embedding = nn.Embedding(shape.vocab, shape.encoder.width)
+        self.encoder_embedding = Embedding(shape.vocab, shape.encoder.width)
         self.encoder = Encoder(shape, span)
         self.mixer = Stack(shape.mixer, gated=shape.gated, causal=True)
         self.bridge = None if shape.cross_attention else Bridge(shape)
-        self.decoder_embedding = nn.Embedding(shape.vocab, shape.decoder.width)
+        self.decoder_embedding = Embedding(shape.vocab, shape.decoder.width)
         self.decoder = Decoder(shape)
-        self.head = nn.Linear(shape.decoder.width, shape.vocab, bias=False)
+        self.head = Linear(shape.decoder.width, shape.vocab)
 
     def forward(self, ids_BxN: Tensor) -> Tensor:
         """Score: return all logits; logits[:, i] predicts ids[:, i+1] from ids[:, <= i]."""

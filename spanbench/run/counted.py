@@ -6,15 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from spanbench.count.cache import key, recall, remember
 from spanbench.count.distinct import Distinct, distinct_rows
 from spanbench.count.formula import closed_form
-from spanbench.count.ledger import Counted, Operation, run_ledger
-from spanbench.count.subject import Subject
-from spanbench.count.verify import equal, witness
-from spanbench.model.pair import build_pair
+from spanbench.count.ledger import Operation, run_ledger
+from spanbench.count.verify import equal
+from spanbench.model.pair import Pair, build_pair
 from spanbench.point import Point, Regime
 from spanbench.run.subjects import meta_ids, subject_of
+from spanbench.run.witnessed import witnesses_agree
 from spanbench.tally import Tally
 
 __all__ = ["Counts", "count_point"]
@@ -28,7 +27,7 @@ class Counts:
     tallies: dict[Regime, dict[str, Mapping[str, Tally]]] = field(default_factory=dict)
     flops_other: dict[Regime, dict[str, Mapping[str, int]]] = field(default_factory=dict)
     census: dict[Regime, dict[str, Counter[Operation]]] = field(default_factory=dict)
-    verified: list[str] = field(default_factory=list)
+    verified: list[str] = field(default_factory=lambda: ["closed form = ledger"])
 
 
 def count_point(
@@ -40,31 +39,25 @@ def count_point(
         CountMismatch: two ways of counting disagree.
         UncountedOperation: something ran that no rule counts.
     """
-    counts = Counts(distinct_rows(ids, point), verified=["closed form = ledger"])
-    pair, checked = build_pair(point, "meta"), list[str]()
+    counts, pair = Counts(distinct_rows(ids, point)), build_pair(point, "meta")
+    checks: dict[str, None] = {}
     for done, regime in enumerate(point.regimes):
         progress("counting", done, len(point.regimes))
-        closed = closed_form(point, regime, counts.distinct)
-        counts.tallies[regime], counts.flops_other[regime], counts.census[regime] = {}, {}, {}
-        for arm, model in pair.arms().items():
-            subject, what = subject_of(model, regime, meta_ids(point), counts.distinct), f"{arm} {regime}"
-            counted = run_ledger(subject)
-            equal(closed[arm], counted, what)
-            checked = _witnessed(point, subject, counted, what, verify=verify)
-            counts.tallies[regime][arm] = counted.stages
-            counts.flops_other[regime][arm] = counted.flops_other
-            counts.census[regime][arm] = counted.census
+        _count(point, pair, regime, counts)
+        for arm in pair.arms():
+            checks |= dict.fromkeys(witnesses_agree(point, arm, regime, counts.distinct, verify=verify))
     progress("counting", len(point.regimes), len(point.regimes))
-    counts.verified.extend(checked)
+    counts.verified.extend(checks)
     return counts
 
 
-def _witnessed(point: Point, subject: Subject, counted: Counted, what: str, *, verify: bool) -> list[str]:
-    """Run the witnesses once for each shape and version; return what they checked."""
-    sizes = {name: value for name, value in point.to_json().items() if name in ("shape", "tokens", "span", "batch")}
-    agreed = key({**sizes, "what": what})
-    known = None if verify else recall(agreed)
-    if known is None:
-        known = witness(subject, counted, what)
-        remember(agreed, known)
-    return known
+def _count(point: Point, pair: Pair, regime: Regime, counts: Counts) -> None:
+    """Run the ledger over both arms in one regime, hold it against the closed form, and keep what it counted."""
+    closed = closed_form(point, regime, counts.distinct)
+    counts.tallies[regime], counts.flops_other[regime], counts.census[regime] = {}, {}, {}
+    for arm, model in pair.arms().items():
+        counted = run_ledger(subject_of(model, regime, meta_ids(point), counts.distinct))
+        equal(closed[arm], counted, f"{arm} {regime}")
+        counts.tallies[regime][arm] = counted.stages
+        counts.flops_other[regime][arm] = counted.flops_other
+        counts.census[regime][arm] = counted.census
