@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 from spanbench.errors import UsageError, suggest
 
 __all__ = [
+    "ALL_REGIMES",
     "DTYPE_BYTES",
     "ID_BYTES",
     "POOLS",
@@ -25,10 +26,11 @@ __all__ = [
 ]
 
 Pool = Literal["concat", "mean", "attention", "lookup"]
-Regime = Literal["score", "prefill"]
+Regime = Literal["score", "prefill", "decode", "decode_worst", "request"]
 
 POOLS: tuple[Pool, ...] = get_args(Pool)
-REGIMES: tuple[Regime, ...] = get_args(Regime)
+ALL_REGIMES: tuple[Regime, ...] = get_args(Regime)
+REGIMES: tuple[Regime, ...] = ("score", "prefill")
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
 ID_BYTES = 8  # token ids are int64
 
@@ -186,6 +188,8 @@ class Point:
     tokens: int
     span: int
     batch: int = 1
+    generate: int = 64
+    """G, the tokens that a request says."""
     regimes: tuple[Regime, ...] = REGIMES
     device: str = "cpu"
     dtype: str = "float32"
@@ -199,9 +203,10 @@ class Point:
     def __post_init__(self) -> None:
         _need(self.tokens >= 1, f"tokens must be at least 1, got {self.tokens}")
         _need(self.batch >= 1, f"batch must be at least 1, got {self.batch}")
+        _need(self.generate >= 1, f"generate must be at least 1 token, got {self.generate}")
         check_choice("dtype", self.dtype, tuple(DTYPE_BYTES))
         for regime in self.regimes:
-            check_choice("regime", regime, REGIMES)
+            check_choice("regime", regime, ALL_REGIMES)
         self.shape.check(self.span)
 
     @property
