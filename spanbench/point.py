@@ -46,6 +46,10 @@ def _need(ok: bool, message: str) -> None:
         raise UsageError(message)
 
 
+def _divisors(whole: int) -> str:
+    return ", ".join(str(part) for part in range(1, min(whole, 64) + 1) if whole % part == 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Stack:
     """`layers` equal transformer layers of `width` d, MLP width `mlp` F, `heads` H, `kv_heads` G."""
@@ -78,7 +82,7 @@ class Stack:
         )
         _need(
             self.heads % self.kv_heads == 0,
-            f"{part}: {self.kv_heads} key-value heads do not divide its {self.heads} heads",
+            f"{part}: {self.kv_heads} key-value heads do not divide its {self.heads} heads; take one of {_divisors(self.heads)}",
         )
         _need(
             self.layers == 0 or self.head_width % 2 == 0,
@@ -121,7 +125,8 @@ class Shape:
             return
         _need(
             self.mixer.width % span == 0,
-            f"pool 'lookup' needs a span that divides the mixer width: {self.mixer.width} is no multiple of {span}",
+            f"--span {span}: pool 'lookup' needs a span that divides the mixer width {self.mixer.width}; "
+            f"take one of {_divisors(self.mixer.width)}",
         )
         _need(
             self.encoder.layers == 0,

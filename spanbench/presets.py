@@ -6,14 +6,15 @@ head width are kept). `resolve` turns names and overrides into a `Shape`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from spanbench.errors import UsageError, suggest
-from spanbench.point import Pool, Shape, Stack
+from spanbench.point import POOLS, Pool, Shape, Stack, check_choice
 
-__all__ = ["ALLOCATIONS", "DEFAULT_ALLOCATION", "DEFAULT_PRESET", "PRESETS", "Base", "override_keys", "resolve"]
+__all__ = ["ALLOCATIONS", "DEFAULT_ALLOCATION", "DEFAULT_PRESET", "PRESETS", "Base", "check_override", "override_keys", "resolve"]
 
 DEFAULT_PRESET = "small"
 DEFAULT_ALLOCATION = "lean"
@@ -50,6 +51,11 @@ PRESETS: Mapping[str, Base] = {
     "llama-7b": Base(32, 4096, 11008, 128, 32000, gated=True),
     "document": Base(32, 4096, 16384, 128, 32000),
 }
+
+MOST_LAYERS = 10_000
+MOST_WIDTH = 2**24
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 
 LOOKUP_WIDTH = 0  # the width Z / S of a look-up embedding is known only once the span is
 
@@ -103,28 +109,57 @@ def resolve(preset: str, allocation: str, overrides: Mapping[str, Any], span: in
         raise UsageError(f"preset: unknown value {preset!r}{suggest(preset, PRESETS)}")
     if allocation not in ALLOCATIONS:
         raise UsageError(f"allocation: unknown value {allocation!r}{suggest(allocation, ALLOCATIONS)}")
-    values = {key: _typed(key, value) for key, value in overrides.items()}
-    base = _base(PRESETS[preset], values)
-    plan = _replan(ALLOCATIONS[allocation](base), base, values, span)
+    values = {key: check_override(key, value) for key, value in overrides.items()}
+    try:
+        return _resolved(PRESETS[preset], ALLOCATIONS[allocation], values, span)
+    except UsageError as error:
+        given = ", ".join(f"{key}={value}" for key, value in values.items())
+        raise UsageError(f"--set {given}: {error}" if given else f"{error}") from None
+
+
+def _resolved(base: Base, allocation: Callable[[Base], Plan], values: Mapping[str, Any], span: int) -> Shape:
+    base = _base(base, values)
+    plan = _replan(allocation(base), base, values, span)
     shape = _shape(base, plan, values)
     shape.check(span)
     return shape
 
 
-def _typed(key: str, value: Any) -> Any:
-    """Check an override's key and bring its value to the key's type; text comes from the command line."""
+def check_override(key: str, value: Any, where: str = "--set") -> Any:
+    """Check an override's key, bring its value to the key's type (on a command line it is text), and check its range.
+
+    Raises:
+        UsageError: what is wrong, and `where` it was given.
+    """
     keys = override_keys()
     if key not in keys:
-        raise UsageError(f"--set: unknown key {key!r}{suggest(key, keys)}")
-    kind = keys[key]
-    if kind is bool and isinstance(value, str) and value.lower() in {"true", "false"}:
-        return value.lower() == "true"
-    if kind is int and isinstance(value, str) and value.strip().lstrip("+-").isdecimal():
-        return int(value)
-    if type(value) is not kind:
-        wanted = {int: "a whole number", bool: "true or false", str: "a name"}[kind]
-        raise UsageError(f"--set {key}: {value!r} is not {wanted}")
-    return value
+        raise UsageError(f"{where}: unknown key {key!r}{suggest(key, keys)}")
+    typed = _typed(keys[key], value)
+    if typed is None:
+        wanted = {int: "a whole number", bool: "true or false", str: "a name"}[keys[key]]
+        raise UsageError(f"{where} {key}={value}: must be {wanted}")
+    if key == "pool":
+        check_choice(f"{where} pool", typed, POOLS)
+    if keys[key] is int:
+        _check_range(key, typed, where)
+    return typed
+
+
+def _typed(kind: type, value: Any) -> Any:
+    """Return a value as of `kind`, or None where it is not one."""
+    if kind is bool and isinstance(value, str):
+        return {"true": True, "false": False}.get(value.lower())
+    if kind is int and isinstance(value, str):
+        return int(value) if _INTEGER.fullmatch(value) else None
+    return value if type(value) is kind else None
+
+
+def _check_range(key: str, value: int, where: str) -> None:
+    """Refuse a size no model has: more layers than `MOST_LAYERS` would take hours to build, larger sizes overflow torch's own."""
+    least = 0 if key.endswith("layers") or key == "carry" else 1
+    most = MOST_LAYERS if key.endswith("layers") else MOST_WIDTH
+    if not least <= value <= most:
+        raise UsageError(f"{where} {key}={value}: must lie between {least} and {most}")
 
 
 def _base(base: Base, values: Mapping[str, Any]) -> Base:
@@ -132,25 +167,17 @@ def _base(base: Base, values: Mapping[str, Any]) -> Base:
     if "width" in changed and "mlp" not in changed:
         changed["mlp"] = _scaled(base.mlp, changed["width"], base.width, "mlp")
     base = replace(base, **changed)
-    _positive(base.width, "width")
-    if "heads" in values:
-        base = _with_heads(base, values["heads"], "head_width" in values)
-    _positive(base.head_width, "head_width")
-    return base
+    return _with_heads(base, values["heads"], "head_width" in values) if "heads" in values else base
 
 
 def _with_heads(base: Base, heads: int, head_width_given: bool) -> Base:
-    _positive(heads, "heads")
     if base.width % heads:
-        raise UsageError(f"--set heads={heads}: {heads} heads do not divide the width {base.width}")
+        raise UsageError(f"{heads} heads do not divide the width {base.width}")
     if head_width_given and base.head_width * heads != base.width:
-        raise UsageError(f"--set heads={heads}: with head_width={base.head_width} the width would be {base.head_width * heads}, not {base.width}")
+        raise UsageError(
+            f"{heads} heads of {base.head_width} make {base.head_width * heads}, and the width is {base.width}; set one of the two"
+        )
     return replace(base, head_width=base.width // heads)
-
-
-def _positive(value: int, name: str) -> None:
-    if value < 1:
-        raise UsageError(f"--set {name}={value}: must be at least 1")
 
 
 def _scaled(value: int, numerator: int, denominator: int, name: str) -> int:
@@ -169,11 +196,18 @@ def _replan(plan: Plan, base: Base, values: Mapping[str, Any], span: int) -> Pla
     }
     layers, width = parts["encoder"]
     if pool == "lookup":
+        _refuse_unused(values)
         layers = values.get("encoder.layers", 0)
         width = values.get("encoder.width", max(1, parts["mixer"][1] // max(span, 1)))
     elif width == LOOKUP_WIDTH:
         width = base.width // 4  # a look-up allocation given another pool: the lean width
     return Plan((layers, width), parts["mixer"], parts["decoder"], pool, values.get("prefix", plan.prefix))
+
+
+def _refuse_unused(values: Mapping[str, Any]) -> None:
+    for key in ("encoder.mlp", "encoder.kv_heads"):
+        if key in values:
+            raise UsageError(f"pool 'lookup' has no encoder layers, so {key} sets nothing; leave it out or take another pool")
 
 
 def _shape(base: Base, plan: Plan, values: Mapping[str, Any]) -> Shape:
@@ -193,12 +227,13 @@ def _shape(base: Base, plan: Plan, values: Mapping[str, Any]) -> Shape:
 
 
 def _stack(part: str, base: Base, layers: int, width: int, values: Mapping[str, Any]) -> Stack:
-    _positive(width, f"{part}.width")
     if width % base.head_width:
-        raise UsageError(f"{part}: head width {base.head_width} does not divide the width {width}")
+        raise UsageError(f"{part}: head width {base.head_width} does not divide the width {width}; set head_width or {part}.width")
     heads = width // base.head_width
-    mlp = values.get(f"{part}.mlp") or _scaled(base.mlp, width, base.width, f"{part}.mlp")
-    kv_heads = values.get(f"{part}.kv_heads") or _kv_heads(part, base, heads)
+    mlp = values.get(f"{part}.mlp")
+    if mlp is None:
+        mlp = _scaled(base.mlp, width, base.width, f"{part}.mlp")
+    kv_heads = values.get(f"{part}.kv_heads", _kv_heads(part, base, heads))
     return Stack(layers, width, mlp, heads, kv_heads)
 
 
@@ -206,7 +241,6 @@ def _kv_heads(part: str, base: Base, heads: int) -> int:
     """Keep the base's query heads a key-value head; a narrow part keeps at least one key-value head."""
     if not base.kv_heads:
         return heads
-    _positive(base.kv_heads, "kv_heads")
     all_heads = base.width // base.head_width
     if part == "token":
         return base.kv_heads

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 import sys
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import cycle, islice
 from pathlib import Path
+from typing import BinaryIO
 
 from spanbench.errors import UsageError
 
-__all__ = ["BUILT_IN", "Prompt", "load_prompt"]
+__all__ = ["BUILT_IN", "BYTES_PER_TOKEN", "MOST_BYTES", "Prompt", "load_prompt"]
 
 BUILT_IN = "Explain why leaves change color in autumn, focusing on chlorophyll breakdown and environmental triggers."
 """The documents' prompt (104 bytes)."""
 
 BYTE_VOCAB = 256
+
+MOST_BYTES = 2**28
+"""A longer text is refused: it is a mistake, or a stream without an end."""
+
+BYTES_PER_TOKEN = 40
+"""Memory that one token of a batch takes while it is read, hashed and counted: a few references of 8 bytes each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,8 @@ class Prompt:
     tokenizer: str
     vocab: int
     text_tokens: int
+    text: Sequence[int] = field(default=(), repr=False, compare=False)
+    """The whole text's ids, from which other lengths are cut."""
 
     @property
     def tokens(self) -> int:
@@ -54,6 +64,11 @@ class Prompt:
             whole.update(line.tobytes())
         return whole.hexdigest()
 
+    def cut(self, tokens: int, batch: int) -> Prompt:
+        """Return `batch` rows of the same text's next `tokens` tokens; the text is not read again."""
+        endless = cycle(self.text)
+        return replace(self, ids=tuple(tuple(islice(endless, tokens)) for _ in range(batch)))
+
 
 def load_prompt(path: str | None, tokenizer: str | None, tokens: int | None, batch: int) -> Prompt:
     """Read, tokenize, and cut or repeat a prompt.
@@ -67,40 +82,65 @@ def load_prompt(path: str | None, tokenizer: str | None, tokens: int | None, bat
     Raises:
         UsageError: a missing, empty or unreadable prompt or tokenizer.
     """
+    encode, name, vocab = _tokenizer(tokenizer)  # first: a wrong file is refused before standard input is waited for
     source, text = _read(path)
-    encode, name, vocab = _tokenizer(tokenizer)
     stream = encode(text)
     if not stream:
-        raise UsageError(f"--prompt {source}: is empty; give a text of at least one token")
-    count = tokens or len(stream)
-    endless = cycle(stream)
-    ids = tuple(tuple(islice(endless, count)) for _ in range(batch))
-    return Prompt(ids, source, name, vocab, len(stream))
+        raise UsageError(f"--prompt {path!r}: is empty; give a text of at least one token")
+    whole = Prompt((), source, name, vocab, len(stream), stream)
+    return whole.cut(tokens or len(stream), batch)
 
 
 def _read(path: str | None) -> tuple[str, str]:
     if path is None:
         return "built-in", BUILT_IN
-    if path == "-":
-        return "stdin", _decode("-", sys.stdin.buffer.read())
     try:
-        raw = Path(path).read_bytes()
+        raw = _stdin() if path == "-" else _file(Path(path))
     except FileNotFoundError:
-        raise UsageError(f"--prompt {path}: there is no such file; give a text file, or - for standard input") from None
+        raise UsageError(f"--prompt {path!r}: there is no such file; give a text file, or - for standard input") from None
     except IsADirectoryError:
-        raise UsageError(f"--prompt {path}: is a folder; give a text file, or - for standard input") from None
-    except OSError as error:
-        raise UsageError(f"--prompt {path}: cannot be read ({error.strerror})") from None
-    return Path(path).name, _decode(path, raw)
+        raise UsageError(f"--prompt {path!r}: is a folder; give a text file, or - for standard input") from None
+    except (OSError, ValueError) as error:  # ValueError: a name with a null character
+        raise UsageError(f"--prompt {path!r}: cannot be read ({_why(error)}); give a text file, or - for standard input") from None
+    return ("stdin" if path == "-" else _name(path)), _decode(path, raw)
+
+
+def _stdin() -> bytes:
+    if sys.stdin is None:
+        raise OSError(0, "standard input is closed")
+    return _bounded(sys.stdin.buffer)
+
+
+def _file(path: Path) -> bytes:
+    if stat.S_ISCHR(path.stat().st_mode):  # /dev/zero has no end, /dev/null nothing to say
+        raise OSError(0, "it is a device")
+    with path.open("rb") as file:
+        return _bounded(file)
+
+
+def _bounded(file: BinaryIO) -> bytes:
+    raw = file.read(MOST_BYTES + 1)
+    if len(raw) > MOST_BYTES:
+        raise OSError(0, f"it is longer than {MOST_BYTES // 2**20} MiB")
+    return raw
+
+
+def _why(error: OSError | ValueError) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+
+
+def _name(path: str) -> str:
+    """Return a file's name as text that every encoding can write: names need not be valid UTF-8."""
+    return Path(path).name.encode(errors="replace").decode()
 
 
 def _decode(path: str, raw: bytes) -> str:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise UsageError(f"--prompt {path}: is not UTF-8 text (byte {error.start}); give a text file") from None
+        raise UsageError(f"--prompt {path!r}: is not UTF-8 text (byte {error.start}); give a text file") from None
     if "\0" in text:
-        raise UsageError(f"--prompt {path}: is not text (it holds zero bytes); give a text file")
+        raise UsageError(f"--prompt {path!r}: is not text (it holds zero bytes); give a text file")
     return text
 
 
@@ -109,14 +149,16 @@ def _tokenizer(path: str | None) -> tuple[Callable[[str], Sequence[int]], str, i
     if path is None:
         return (lambda text: text.encode("utf-8")), "bytes", BYTE_VOCAB
     if not Path(path).is_file():
-        raise UsageError(f"--tokenizer {path}: there is no such file; give a Hugging Face tokenizer.json")
+        problem = "is a folder" if Path(path).is_dir() else "there is no such file"
+        raise UsageError(f"--tokenizer {path!r}: {problem}; give a Hugging Face tokenizer.json")
     try:
-        from tokenizers import Tokenizer  # noqa: PLC0415  (an extra: only this option needs it)
+        from tokenizers import Tokenizer  # an extra: only this option needs it
     except ImportError:
-        raise UsageError("--tokenizer needs the extra: python -m pip install 'spanbench[tokenizers]'") from None
+        raise UsageError(f"--tokenizer {path!r}: needs an extra; run python -m pip install 'spanbench[tokenizers]'") from None
     try:
         tokenizer = Tokenizer.from_file(path)
-    except Exception as error:  # noqa: BLE001  (the library raises bare Exception for every broken file)
-        raise UsageError(f"--tokenizer {path}: is not a tokenizer.json ({str(error).splitlines()[0]})") from None
+    except Exception as error:  # noqa: BLE001  # the library raises bare Exception for every broken file
+        first = next(iter(str(error).splitlines()), "no reason given")
+        raise UsageError(f"--tokenizer {path!r}: is not a tokenizer.json ({first}); give a Hugging Face one") from None
     vocab = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
-    return (lambda text: tokenizer.encode(text, add_special_tokens=False).ids), Path(path).name, vocab
+    return (lambda text: tokenizer.encode(text, add_special_tokens=False).ids), _name(path), vocab

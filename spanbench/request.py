@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -10,15 +11,19 @@ from typing import Any, cast
 
 from spanbench.errors import UsageError, suggest
 from spanbench.point import DTYPE_BYTES, REGIMES, Point, Regime, check_choice
-from spanbench.presets import DEFAULT_ALLOCATION, DEFAULT_PRESET, resolve
+from spanbench.presets import ALLOCATIONS, DEFAULT_ALLOCATION, DEFAULT_PRESET, PRESETS, check_override, resolve
 from spanbench.prompt import Prompt, load_prompt
 from spanbench.tally import CONVENTIONS, Convention
 
-__all__ = ["DEFAULT_SPAN", "DEFAULT_TOKENS", "Request", "parse_overrides", "point_of", "read_toml"]
+__all__ = ["DEFAULT_SPAN", "DEFAULT_TOKENS", "DTYPES", "Request", "parse_overrides", "point_of", "read_toml"]
 
 DEFAULT_TOKENS = 2048
 DEFAULT_SPAN = 32
 DTYPE_ALIASES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16", "fp64": "float64"}
+DTYPES = (*DTYPE_BYTES, *DTYPE_ALIASES)
+LARGEST_SEED = 2**63 - 1
+
+_DEVICE = re.compile(r"cpu|cuda(:[0-9]{1,3})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +51,16 @@ class Request:
         shape = {**self.shape, **given.pop("shape", {})}
         return replace(self, shape=shape, **given)
 
+    @property
+    def row_tokens(self) -> int | None:
+        """N, where it is known before the prompt is read: the documents' prompt is cut or repeated, a file may give its length."""
+        return DEFAULT_TOKENS if self.tokens is None and self.prompt is None else self.tokens
+
 
 def read_toml(path: str) -> Request:
     """Read a request from a TOML file: top-level keys as the flags are named, sizes in a [shape] table.
+
+    Names of files in it are taken from the working folder, as those of flags are.
 
     Raises:
         UsageError: a missing or broken file, an unknown key, a value of another type.
@@ -56,89 +68,118 @@ def read_toml(path: str) -> Request:
     try:
         data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UsageError(f"--config {path}: there is no such file; give a TOML file") from None
+        raise UsageError(f"--config {path!r}: there is no such file; give a TOML file") from None
     except IsADirectoryError:
-        raise UsageError(f"--config {path}: is a folder; give a TOML file") from None
+        raise UsageError(f"--config {path!r}: is a folder; give a TOML file") from None
     except OSError as error:
-        raise UsageError(f"--config {path}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"--config {path}: is not TOML ({error})") from None
-    shape = _flatten(data.pop("shape", {}), path)
-    values = {key: _toml_value(key, value, path) for key, value in data.items()}
-    return Request(shape=shape, **values)
+        raise UsageError(f"--config {path!r}: cannot be read ({error.strerror}); give a TOML file") from None
+    except RecursionError:
+        raise UsageError(f"--config {path!r}: is not TOML that can be read (nested too deeply)") from None
+    except ValueError as error:  # not TOML, not UTF-8, or a number of too many digits
+        raise UsageError(f"--config {path!r}: is not TOML ({error})") from None
+    return _from_toml(data, f"--config {path!r}")
 
 
-def _flatten(table: Any, path: str) -> dict[str, Any]:
+def _from_toml(data: dict[str, Any], where: str) -> Request:
+    sizes = _flatten(data.pop("shape", {}), where)
+    shape = {key: check_override(key, value, f"{where}: [shape]") for key, value in sizes.items()}
+    if "regime" in data:  # as the flag is named
+        data["regimes"] = data.pop("regime")
+    return Request(shape=shape, **{key: _toml_value(key, value, where) for key, value in data.items()})
+
+
+def _flatten(table: Any, where: str) -> dict[str, Any]:
     if not isinstance(table, dict):
-        raise UsageError(f"--config {path}: shape must be a table, [shape], got {table!r}")
+        raise UsageError(f"{where}: shape = {table!r} is not a table; put sizes below a line [shape]")
     flat: dict[str, Any] = {}
     for key, value in table.items():
         flat.update({f"{key}.{name}": inner for name, inner in value.items()} if isinstance(value, dict) else {key: value})
     return flat
 
 
-def _toml_value(key: str, value: Any, path: str) -> Any:
-    kinds: dict[str, type] = {"tokens": int, "span": int, "batch": int, "seed": int}
-    known = {f.name for f in fields(Request)} - {"shape"}
+def _toml_value(key: str, value: Any, where: str) -> Any:
+    numbers = {"tokens", "span", "batch", "seed"}
+    known = {f.name for f in fields(Request)}
     if key not in known:
-        raise UsageError(f"--config {path}: unknown key {key!r}{suggest(key, known | {'shape'})}")
-    if key == "regimes" and isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return tuple(value)
-    kind = kinds.get(key, str)
-    if key == "regimes" or type(value) is not kind:
-        wanted = "a list of names" if key == "regimes" else {int: "a whole number", str: "text"}[kind]
-        raise UsageError(f"--config {path}: {key} = {value!r} is not {wanted}")
+        raise UsageError(f"{where}: unknown key {key!r}{suggest(key, known)}")
+    if key == "regimes":
+        return _toml_regimes(value, where)
+    kind = int if key in numbers else str
+    if type(value) is not kind:
+        raise UsageError(f"{where}: {key} = {value!r} is not {'a whole number' if kind is int else 'text'}")
     return value
 
 
-def parse_overrides(items: list[str]) -> dict[str, str]:
-    """Turn 'layers=12' items of --set into a mapping; keys and values are checked where they are used."""
+def _toml_regimes(value: Any, where: str) -> tuple[str, ...]:
+    names = [value] if isinstance(value, str) else value
+    if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise UsageError(f"{where}: regime = {value!r} is not a list of names, such as {list(REGIMES)!r}")
+    return tuple(names)
+
+
+def parse_overrides(items: list[str]) -> dict[str, Any]:
+    """Turn 'layers=12' items of --set into a mapping of checked keys and typed values.
+
+    Raises:
+        UsageError: not KEY=VALUE, an unknown key, a value of another type.
+    """
     overrides = {}
     for item in items:
-        key, equals, value = item.partition("=")
-        if not (key.strip() and equals and value.strip()):
+        key, equals, value = (part.strip() for part in item.partition("="))
+        if not (key and equals and value):
             raise UsageError(f"--set {item!r}: must be KEY=VALUE, for example layers=12")
-        overrides[key.strip()] = value.strip()
+        overrides[key] = check_override(key, value)
     return overrides
 
 
-def point_of(request: Request) -> tuple[Point, Prompt, Convention]:
+def point_of(request: Request, read: Prompt | None = None) -> tuple[Point, Prompt, Convention]:
     """Check a request from front to back; return its point, its prompt and its convention.
+
+    `read` is the request's prompt where it was read before: it is cut anew, since standard input cannot be read twice.
 
     Raises:
         UsageError: whatever cannot be, in one line.
     """
-    for name in ("span", "batch"):
-        _at_least_one(name, getattr(request, name))
-    if request.tokens is not None:
-        _at_least_one("tokens", request.tokens)
-    dtype = DTYPE_ALIASES.get(request.dtype, request.dtype)
-    check_choice("--dtype", dtype, (*DTYPE_BYTES, *DTYPE_ALIASES))
+    _check_names(request)
+    _check_numbers(request)
+    resolve(request.preset, request.allocation, request.shape, request.span)  # refuse a wrong shape before reading a prompt
+    if read is None:
+        prompt = load_prompt(request.prompt, request.tokenizer, request.row_tokens, request.batch)
+    else:
+        prompt = read.cut(request.row_tokens or read.text_tokens, request.batch)
+    return _point(request, prompt), prompt, cast(Convention, request.convention)
+
+
+def _check_names(request: Request) -> None:
+    check_choice("--preset", request.preset, tuple(PRESETS))
+    check_choice("--allocation", request.allocation, tuple(ALLOCATIONS))
+    check_choice("--dtype", request.dtype, DTYPES)
     check_choice("--convention", request.convention, CONVENTIONS)
+    if not _DEVICE.fullmatch(request.device):
+        raise UsageError(f"--device: unknown value {request.device!r} — known: cpu, cuda, cuda:N (N from 0)")
     if not request.regimes:
         raise UsageError(f"--regime: no regime given — known: {', '.join(REGIMES)}")
     for regime in request.regimes:
         check_choice("--regime", regime, REGIMES)
-    resolve(request.preset, request.allocation, request.shape, request.span)  # refuse a wrong shape before reading a prompt
-    tokens = DEFAULT_TOKENS if request.tokens is None and request.prompt is None else request.tokens
-    prompt = load_prompt(request.prompt, request.tokenizer, tokens, request.batch)
-    point = _point(request, prompt, dtype)
-    return point, prompt, cast(Convention, request.convention)
 
 
-def _at_least_one(name: str, value: int) -> None:
-    if value < 1:
-        raise UsageError(f"--{name} {value}: must be at least 1")
+def _check_numbers(request: Request) -> None:
+    for name in ("tokens", "span", "batch"):
+        value = getattr(request, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name} {value}: must be at least 1")
+    if not 0 <= request.seed <= LARGEST_SEED:
+        raise UsageError(f"--seed {request.seed}: must lie between 0 and {LARGEST_SEED}")
 
 
-def _point(request: Request, prompt: Prompt, dtype: str) -> Point:
+def _point(request: Request, prompt: Prompt) -> Point:
     overrides = dict(request.shape)
     if request.tokenizer is not None:
         overrides.setdefault("vocab", prompt.vocab)  # the head speaks the tokenizer's vocabulary unless told otherwise
     shape = resolve(request.preset, request.allocation, overrides, request.span)
     largest = max(max(row) for row in prompt.ids)
     if largest >= shape.vocab:
-        raise UsageError(f"vocab {shape.vocab} is too small: the prompt holds id {largest}; set vocab to at least {prompt.vocab}")
+        raise UsageError(f"--set vocab={shape.vocab}: is too small, the prompt holds id {largest}; set vocab to at least {prompt.vocab}")
     return Point(
         shape=shape,
         tokens=prompt.tokens,
@@ -146,7 +187,7 @@ def _point(request: Request, prompt: Prompt, dtype: str) -> Point:
         batch=request.batch,
         regimes=tuple(cast(Regime, regime) for regime in dict.fromkeys(request.regimes)),
         device=request.device,
-        dtype=dtype,
+        dtype=DTYPE_ALIASES.get(request.dtype, request.dtype),
         seed=request.seed,
         preset=request.preset,
         allocation=request.allocation,

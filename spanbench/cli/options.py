@@ -9,58 +9,71 @@ from typing import Annotated, Any
 
 import typer
 
-from spanbench.errors import UsageError
-from spanbench.point import DTYPE_BYTES, POOLS, REGIMES
-from spanbench.presets import ALLOCATIONS, DEFAULT_ALLOCATION, DEFAULT_PRESET, PRESETS
-from spanbench.request import DEFAULT_SPAN, DEFAULT_TOKENS, Request, parse_overrides, read_toml
+from spanbench.cli.values import completed, completed_list, format_name, whole
+from spanbench.point import DTYPE_BYTES, REGIMES
+from spanbench.presets import ALLOCATIONS, DEFAULT_ALLOCATION, DEFAULT_PRESET, PRESETS, override_keys
+from spanbench.request import DEFAULT_SPAN, DEFAULT_TOKENS, DTYPES, Request, parse_overrides, read_toml
+from spanbench.show.formats import FORMATS
 from spanbench.tally import CONVENTIONS
 
 __all__ = ["Format", "Out", "Verify", "takes_request"]
 
-FORMATS = ("table", "json", "csv", "markdown")
+Format = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        parser=format_name,
+        autocompletion=completed(FORMATS),
+        show_default=False,
+        help=f"{', '.join(FORMATS)} [default: {FORMATS[0]}]",
+    ),
+]
+Out = Annotated[str | None, typer.Option("--out", metavar="FILE", help="Append the record to FILE, as one JSON line")]
+Verify = Annotated[bool, typer.Option("--verify", help="Run every witness again, even where they agreed before")]
 
 
-def _format(value: str) -> str:
-    if value not in FORMATS:
-        raise UsageError(f"--format: unknown value {value!r} — known: {', '.join(FORMATS)}")
-    return value
+def _name(known: tuple[str, ...], text: str, default: str) -> Any:
+    return typer.Option(metavar="NAME", autocompletion=completed(known), help=f"{text} [default: {default}]")
 
 
-Format = Annotated[str, typer.Option("--format", callback=_format, metavar="NAME", help=f"How to print: {', '.join(FORMATS)}.")]
-Out = Annotated[str | None, typer.Option("--out", metavar="FILE", help="Append the record to FILE, one JSON line.")]
-Verify = Annotated[bool, typer.Option("--verify", help="Run every witness again, even where they agreed before.")]
-
-
-def _names(items: list[str] | None) -> tuple[str, ...] | None:
-    """Read names given as 'a,b' or by repeating the option."""
-    return tuple(name.strip() for item in items for name in item.split(",") if name.strip()) if items else None
+def _number(option: str, metavar: str, text: str) -> Any:
+    return typer.Option(metavar=metavar, parser=whole(option), help=text)
 
 
 def _request(
-    preset: Annotated[str | None, typer.Option(metavar="NAME", help=f"{', '.join(PRESETS)} [default: {DEFAULT_PRESET}]")] = None,
-    allocation: Annotated[
-        str | None, typer.Option(metavar="NAME", help=f"{', '.join(ALLOCATIONS)} [default: {DEFAULT_ALLOCATION}]")
-    ] = None,
+    preset: Annotated[str | None, _name(tuple(PRESETS), ", ".join(PRESETS), DEFAULT_PRESET)] = None,
+    allocation: Annotated[str | None, _name(tuple(ALLOCATIONS), ", ".join(ALLOCATIONS), DEFAULT_ALLOCATION)] = None,
     tokens: Annotated[
-        int | None, typer.Option(metavar="N", help=f"Take the first N tokens [default: all of --prompt, else {DEFAULT_TOKENS}]")
+        int | None, _number("--tokens", "N", f"Take the first N tokens [default: all of --prompt; {DEFAULT_TOKENS} without it]")
     ] = None,
-    span: Annotated[int | None, typer.Option(metavar="S", help=f"Tokens a span, one latent each [default: {DEFAULT_SPAN}]")] = None,
-    batch: Annotated[int | None, typer.Option(metavar="B", help="Prompts at a time [default: 1]")] = None,
+    span: Annotated[int | None, _number("--span", "S", f"Tokens in a span; a span has one latent [default: {DEFAULT_SPAN}]")] = None,
+    batch: Annotated[int | None, _number("--batch", "B", "Prompts at a time, each the next N tokens [default: 1]")] = None,
     shape: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help=f"Change a size: layers=12, decoder.layers=2, pool={POOLS[1]}, carry=8 … (repeatable)"),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            autocompletion=completed(f"{key}=" for key in override_keys()),
+            help="Change a size: layers=12, decoder.layers=2, pool=mean, carry=8 …; may be repeated",
+        ),
     ] = None,
     regimes: Annotated[
-        list[str] | None, typer.Option("--regime", metavar="NAME[,NAME]", help=f"{', '.join(REGIMES)} [default: all]")
+        list[str] | None,
+        typer.Option(
+            "--regime", metavar="NAME[,NAME]", autocompletion=completed_list(REGIMES), help=f"{', '.join(REGIMES)} [default: all of them]"
+        ),
     ] = None,
-    config: Annotated[str | None, typer.Option(metavar="FILE", help="TOML file with any of these options; flags win.")] = None,
     prompt: Annotated[str | None, typer.Option(metavar="FILE", help="Text file, or - for standard input [default: built in]")] = None,
     tokenizer: Annotated[str | None, typer.Option(metavar="FILE", help="Hugging Face tokenizer.json [default: bytes]")] = None,
-    seed: Annotated[int | None, typer.Option(metavar="INT", help="Seed of the random weights [default: 0]")] = None,
-    dtype: Annotated[str | None, typer.Option(metavar="NAME", help=f"{', '.join(DTYPE_BYTES)} [default: float32]")] = None,
-    device: Annotated[str | None, typer.Option(metavar="NAME", help="cpu, cuda, cuda:N [default: cpu]")] = None,
+    seed: Annotated[int | None, _number("--seed", "INT", "Seed of the random weights [default: 0]")] = None,
+    dtype: Annotated[str | None, _name(DTYPES, ", ".join(DTYPE_BYTES), "float32")] = None,
+    device: Annotated[str | None, _name(("cpu", "cuda"), "cpu, cuda, cuda:N", "cpu")] = None,
     convention: Annotated[
-        str | None, typer.Option(metavar="NAME", help=f"How attention FLOPs are expressed: {', '.join(CONVENTIONS)} [default: dense]")
+        str | None, _name(CONVENTIONS, f"How FLOPs of attention are expressed: {', '.join(CONVENTIONS)}", "dense")
+    ] = None,
+    config: Annotated[
+        str | None, typer.Option(metavar="FILE", help="TOML file of the options above, and a [shape] table for --set; flags win")
     ] = None,
 ) -> Request:
     """Build the request of flags and file."""
@@ -71,6 +84,11 @@ def _request(
     }  # fmt: skip
     base = Request() if config is None else read_toml(config)
     return base.with_flags(**flags)
+
+
+def _names(items: list[str] | None) -> tuple[str, ...] | None:
+    """Read names given as 'a,b' or by repeating the option."""
+    return tuple(name.strip() for item in items for name in item.split(",") if name.strip()) if items else None
 
 
 def takes_request(command: Callable[..., None]) -> Callable[..., None]:

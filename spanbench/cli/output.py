@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
+from spanbench.errors import UsageError
+
 if TYPE_CHECKING:
     from spanbench.record import Record
 
@@ -21,10 +23,33 @@ T = TypeVar("T")
 
 
 def put(render: Callable[[T, str, int, bool], str], data: T, fmt: str) -> None:
-    """Print a view at the terminal's width, in colour where standard output is a terminal that wants it."""
-    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    sys.stdout.write(render(data, fmt, shutil.get_terminal_size().columns, colour))
+    """Print a view at the terminal's width, in colour where standard output is a terminal that wants it.
+
+    Raises:
+        UsageError: standard output cannot be written: a full disk, or it is closed.
+    """
+    colour = sys.stdout is not None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    text = render(data, fmt, shutil.get_terminal_size().columns, colour)
+    try:
+        _write(text)
+    except BrokenPipeError:  # `spanbench … | head`: the reader has seen enough
+        _silence_stdout()
+    except OSError as error:
+        _silence_stdout()
+        raise UsageError(f"standard output cannot be written: {error.strerror}") from None
+
+
+def _write(text: str) -> None:
+    if sys.stdout is None:
+        raise OSError(0, "it is closed")
+    sys.stdout.write(text)
     sys.stdout.flush()
+
+
+def _silence_stdout() -> None:
+    """Let what is still in the buffer go nowhere: the interpreter would try to write it again at its end."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def check_out(out: str | None) -> None:
@@ -35,13 +60,24 @@ def check_out(out: str | None) -> None:
         check_writable(Path(out))
 
 
-def keep(out: str | None, record: Record) -> None:
-    """Append the record where the user asked for it."""
+@contextmanager
+def keep(out: str | None, record: Record) -> Iterator[None]:
+    """Append the record where the user asked for it, before anything else can go wrong.
+
+    Where that fails (a disk that filled up meanwhile) the figures are shown all the same, and the failure told after them.
+    """
+    failure: UsageError | None = None
     if out is not None:
         from spanbench.record import append
 
-        append(Path(out), record)
-        typer.echo(f"appended record {record.id} to {out}", err=True)
+        try:
+            append(Path(out), record)
+            typer.echo(f"appended record {record.id} to {out}", err=True)
+        except UsageError as error:
+            failure = error
+    yield
+    if failure is not None:
+        raise failure
 
 
 @contextmanager

@@ -5,16 +5,18 @@ The terms are derived again from docs/architecture.md, not taken from `closed_fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from spanbench.count.formula.expression import Expression, letter, number, summed
 from spanbench.count.formula.letters import Letters, Part, Reading, definitions
+from spanbench.count.formula.pieces import Piece, Pieces, pool_pieces, stack_pieces
+from spanbench.count.formula.spoken import latent_spoken, letters_of_steps, token_spoken
 from spanbench.point import Point, Regime
 from spanbench.tally import Convention
 
-__all__ = ["Quantity", "Term", "definitions", "explain"]
+__all__ = ["Quantity", "Term", "definitions", "explain", "step_definitions"]
 
 Quantity = Literal["flops", "cells_dense", "cells_useful"]
 
@@ -37,41 +39,27 @@ class Term:
     quantity: Quantity
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """A part of a stage's work: matrix products, or an attention, whose FLOPs follow from its cells."""
-
-    stage: str
-    name: str
-    cost: Expression | Reading
-
-
-Pieces: TypeAlias = Iterator[_Piece]
-
-
 def explain(point: Point, regime: Regime, convention: Convention) -> list[Term]:
     """Return the terms of FLOPs, then of attention cells, stage by stage; then each arm's totals and the ratios.
 
     Cells are the useful ones in the `useful` convention, all of them in the others. `definitions` says what the names
     in the formulas stand for.
     """
-    letters = Letters.of(point)
-    arms = {"token": list(_token(letters, regime)), "latent": list(_latent(letters, point, regime))}
+    arms = {arm: list(_pieces(arm, point, regime)) for arm in _SPOKEN}
     quantities: tuple[Quantity, ...] = ("flops", "cells_useful" if convention == "useful" else "cells_dense")
     lines = [term for quantity in quantities for arm, pieces in arms.items() for term in _terms(arm, pieces, quantity, convention)]
     totals = [_total(arm, quantity, lines) for quantity in quantities for arm in arms]
     return lines + totals + list(_ratios(totals))
 
 
-def _terms(arm: str, pieces: Iterable[_Piece], quantity: Quantity, convention: Convention) -> Iterator[Term]:
+def _terms(arm: str, pieces: Iterable[Piece], quantity: Quantity, convention: Convention) -> Iterator[Term]:
     for piece in pieces:
-        cost = piece.cost
-        if quantity != "flops":
-            if not isinstance(cost, Reading):
-                continue
-            cost = cost.cells(useful=quantity == "cells_useful")
-        elif isinstance(cost, Reading):
-            cost = cost.flops(convention)
+        if quantity == "flops":
+            cost = piece.flops(convention)
+        elif isinstance(piece.cost, Reading):
+            cost = piece.cost.cells(useful=quantity == "cells_useful")
+        else:
+            continue
         yield Term(arm, piece.stage, piece.name, cost.formula, cost.written, cost.value, quantity)
 
 
@@ -94,61 +82,84 @@ def _ratios(totals: Sequence[Term]) -> Iterator[Term]:
             yield Term("pair", "total", f"ratio:{quantity}", "token / latent", f"{token} / {latent}", token / latent, quantity)
 
 
+_SPOKEN: Mapping[str, Callable[[Point, int, int], Pieces]] = {"token": token_spoken, "latent": latent_spoken}
+
+
+def _pieces(arm: str, point: Point, regime: Regime) -> Pieces:
+    """Yield an arm's pieces: the whole prompt's, the steps', or in a request both."""
+    if regime in {"score", "prefill"}:
+        letters = Letters.of(point)
+        yield from _token(letters, regime) if arm == "token" else _latent(letters, point, regime)
+        return
+    if regime == "request":
+        yield from (replace(piece, name=f"prompt: {piece.name}") for piece in _pieces(arm, point, "prefill"))
+    first, steps = _steps(arm, point, regime)
+    if steps:
+        spoken = _SPOKEN[arm](point, first, steps)
+        yield from (replace(piece, name=f"steps: {piece.name}") for piece in spoken) if regime == "request" else spoken
+
+
+def _steps(arm: str, point: Point, regime: Regime) -> tuple[int, int]:
+    """Return how many tokens come before an arm's first step, and its number of steps."""
+    if regime == "decode_worst":
+        return _dearest(arm, point), 1
+    return point.tokens, point.span if regime == "decode" else point.generate - 1
+
+
+def _dearest(arm: str, point: Point) -> int:
+    """Return the dearest step of a span period: no row of a window costs less than the one before it, so three can be it."""
+    last = point.tokens + point.span - 1
+    closing = last - (last + 1) % point.span
+    able = {n for n in (closing - 1, closing, last) if n >= point.tokens}
+    return max(able, key=lambda n: (sum(piece.flops("dense").value for piece in _SPOKEN[arm](point, n, 1)), n))
+
+
+def step_definitions(point: Point, regime: Regime) -> tuple[str, ...]:
+    """Return what the letters stand for that depend on the steps taken, an arm a line where each has a step of its own."""
+    if regime in {"score", "prefill"} or (regime == "request" and point.generate == 1):
+        return ()
+    arms = {arm: letters_of_steps(point, *_steps(arm, point, regime)) for arm in _SPOKEN}
+    said = {arm: ", ".join(f"{name} = {value}" for name, value in letters.items()) for arm, letters in arms.items()}
+    meaning = "tokens before the first step, complete spans and open tokens then, one-token steps, those that close a span"
+    if regime == "decode_worst":
+        return tuple(f"{arm}: {letters}: {meaning}" for arm, letters in said.items())
+    return (f"{said['token']}: {meaning}",)
+
+
 def _token(x: Letters, regime: Regime) -> Pieces:
     stack = x.token
-    yield _Piece("embedding", "look-up", number(0))
-    yield from _stack("layers", "", stack, x.each(stack.layers), x.N, "causal")
+    yield Piece("embedding", "look-up", number(0))
+    yield from stack_pieces("layers", "", stack, x.each(stack.layers), x.N, "causal")
     yield _head(x, stack, regime)
 
 
 def _latent(x: Letters, point: Point, regime: Regime) -> Pieces:
-    yield _Piece("embedding", "look-up, both tables", number(0))
-    yield from _stack("encoder", "", x.encoder, x.each(x.K * x.encoder.layers), x.S, "full")
-    yield from _pool(x, point)
-    yield from _stack("mixer", "", x.mixer, x.each(x.mixer.layers), x.K, "causal")
+    yield Piece("embedding", "look-up, both tables", number(0))
+    yield from stack_pieces("encoder", "", x.encoder, x.each(x.K * x.encoder.layers), x.S, "full")
+    yield from pool_pieces(x, point, x.K)
+    yield from stack_pieces("mixer", "", x.mixer, x.each(x.mixer.layers), x.K, "causal")
     yield _bridge(x, point, regime)
     for windows in _windows(x, point, regime):
-        yield from _stack("decoder", f"{windows.name}: ", x.decoder, x.each(windows.times(x.decoder.layers)), windows.rows, "causal")
+        yield from stack_pieces("decoder", f"{windows.name}: ", x.decoder, x.each(windows.times(x.decoder.layers)), windows.rows, "causal")
     if point.shape.cross_attention:
         yield from _cross(x, point, regime)
     yield _head(x, x.decoder, regime)
 
 
-def _stack(stage: str, where: str, part: Part, times: Expression, rows: Expression, kind: Literal["full", "causal"]) -> Pieces:
-    """Yield `times` layers over `rows` rows: their products and their self-attention."""
-    yield _Piece(stage, f"{where}products of the layers", times * part.proj(rows))
-    yield _Piece(stage, f"{where}self-attention", Reading(kind, times, rows, rows, part.width))
-
-
-def _head(x: Letters, part: Part, regime: Regime) -> _Piece:
+def _head(x: Letters, part: Part, regime: Regime) -> Piece:
     logits = 2 * part.width * x.V
-    return _Piece("head", "logits wanted", x.each(x.N * logits if regime == "score" else logits))
+    return Piece("head", "logits wanted", x.each(x.N * logits if regime == "score" else logits))
 
 
-def _pool(x: Letters, point: Point) -> Pieces:
-    spans, d, z = x.each(x.K), x.encoder.width, x.mixer.width
-    match point.shape.pool:
-        case "concat":
-            yield _Piece("encoder", "pool: S rows end to end", spans * (2 * x.S * d * z))
-        case "mean":
-            yield _Piece("encoder", "pool: mean of S rows", spans * (2 * d * z))
-        case "attention":
-            yield _Piece("encoder", "pool: keys and values", spans * (4 * x.S * d * x.encoder.keys))
-            yield _Piece("encoder", "pool: learned query", Reading("full", spans, number(1), x.S, d))
-            yield _Piece("encoder", "pool: linear", spans * (2 * d * z))
-        case "lookup":
-            yield _Piece("encoder", "pool: look-up", number(0))
-
-
-def _bridge(x: Letters, point: Point, regime: Regime) -> _Piece:
+def _bridge(x: Letters, point: Point, regime: Regime) -> Piece:
     slots = 2 * x.mixer.width * x.P * x.decoder.width
     if point.shape.cross_attention:
-        return _Piece("bridge", "none: the decoder reads the latents", number(0))
+        return Piece("bridge", "none: the decoder reads the latents", number(0))
     if regime == "score":
-        return _Piece("bridge", "prefix slots of windows 1 .. K", x.each(x.K * slots))
+        return Piece("bridge", "prefix slots of windows 1 .. K", x.each(x.K * slots))
     if point.windows.complete:
-        return _Piece("bridge", "prefix slots of window K", x.each(slots))
-    return _Piece("bridge", "none: no complete span", number(0))
+        return Piece("bridge", "prefix slots of window K", x.each(slots))
+    return Piece("bridge", "none: no complete span", number(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,14 +196,14 @@ def _cross(x: Letters, point: Point, regime: Regime) -> Pieces:
     part, complete = x.decoder, point.windows.complete
     for windows in _windows(x, point, regime):
         q_and_out = windows.times(part.layers) * (4 * windows.rows * part.width * part.width)
-        yield _Piece("decoder", f"{windows.name}: cross q and out", x.each(q_and_out))
+        yield Piece("decoder", f"{windows.name}: cross q and out", x.each(q_and_out))
     keys_values = 4 * x.mixer.width * part.keys
     if complete:
-        yield _Piece("decoder", "cross keys and values of c_1 .. c_K", x.each(x.K * part.layers * keys_values))
+        yield Piece("decoder", "cross keys and values of c_1 .. c_K", x.each(x.K * part.layers * keys_values))
     if regime == "score" or not complete:
-        yield _Piece("decoder", "cross keys and values of the start, once for the batch", part.layers * x.P * keys_values)
+        yield Piece("decoder", "cross keys and values of the start, once for the batch", part.layers * x.P * keys_values)
     for windows in _windows(x, point, regime, merge=False):
-        yield _Piece("decoder", f"{windows.name}: cross-attention", _reading(x, windows))
+        yield Piece("decoder", f"{windows.name}: cross-attention", _reading(x, windows))
 
 
 def _reading(x: Letters, windows: _Windows) -> Reading:

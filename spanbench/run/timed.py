@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from spanbench.count.ledger import run_ledger
-from spanbench.count.verify import same_census
+from spanbench.count.verify import equal, same_census
 from spanbench.judge.stats import Estimate
 from spanbench.measure.clock import synchronizer
 from spanbench.measure.energy import Meter
@@ -63,6 +63,7 @@ def _check_census(pair: Pair, regime: Regime, ids_BxN: Tensor, counts: Counts) -
     for arm, model in pair.arms().items():
         seen = run_ledger(subject_of(model, regime, ids_BxN, counts.distinct))
         same_census(counts.census[regime][arm], seen.census, f"{arm} {regime}")
+        equal(counts.tallies[regime][arm], seen, f"{arm} {regime} on {ids_BxN.device}")  # masks and ids have contents only here
 
 
 def _measure(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import product as pairs
 from math import prod
+from typing import Protocol
 
 from spanbench.point import Point, Regime, Stack
 from spanbench.tally import Tally
@@ -55,13 +56,16 @@ class Stage:
     def lookup(self, ids: int, width: int) -> None:
         self.unit_bytes += ids * (8 + 2 * width * self.item)
 
-    def layer_stack(self, stack: Stack, gated: bool, windows: list[int], *, causal: bool, memory: Memory | None = None) -> None:
+    def layer_stack(
+        self, stack: Stack, gated: bool, windows: list[int], *, causal: bool, memory: Reads | None = None, past: int = 0
+    ) -> None:
+        """Every row also sees the `past` rows that its window keeps from before."""
         rows, d = sum(windows), stack.width
         for layer in range(stack.layers):
             self.norm(f"{layer}.norm1", rows, d)
             self.linear(f"{layer}.qkv", rows, d, d + 2 * stack.kv_heads * d // stack.heads)
             for length in windows:
-                self.sdpa([[k <= q or not causal for k in range(length)] for q in range(length)], stack, causal=causal)
+                self.sdpa([[True] * past + [k <= q or not causal for k in range(length)] for q in range(length)], stack, causal=causal)
             self.linear(f"{layer}.out", rows, d, d)
             if memory:
                 memory.read(self, stack, layer, rows)
@@ -89,6 +93,12 @@ class Stage:
             bytes_fused=self.unit_bytes,
             state_bytes=self.kv + self.kept,
         )
+
+
+class Reads(Protocol):
+    """What a layer of the decoder reads after its self-attention."""
+
+    def read(self, stage: Stage, stack: Stack, layer: int, rows: int) -> None: ...
 
 
 @dataclass
@@ -167,9 +177,9 @@ def enumerate_latent(point: Point, regime: Regime, ids: list[list[int]]) -> dict
         _enumerate_state(mixer, decoder, point, len(windows[spans]), spans)
     return {
         "embedding": _enumerate_embedding(point, windows, ids),
-        "encoder": _enumerate_encoder(point, spans).tally(),
+        "encoder": enumerate_encoder(point, spans).tally(),
         "mixer": mixer.tally(),
-        "bridge": _enumerate_bridge(point, bridged).tally(),
+        "bridge": enumerate_bridge(point, bridged).tally(),
         "decoder": decoder.tally(),
         "head": head.tally(),
     }
@@ -191,7 +201,7 @@ def _enumerate_embedding(point: Point, windows: dict[int, list[Row]], ids: list[
     return stage.tally((_distinct(ids, spelled) * span_width + _distinct(ids, fed) * window_width) * point.itemsize)
 
 
-def _enumerate_encoder(point: Point, spans: int) -> Stage:
+def enumerate_encoder(point: Point, spans: int) -> Stage:
     stage, stack, total_spans = Stage(point.itemsize), point.shape.encoder, point.batch * spans
     stage.layer_stack(stack, point.shape.gated, [point.span] * total_spans, causal=False)
     _enumerate_pool(stage, point, total_spans)
@@ -207,7 +217,7 @@ def _enumerate_mixer(point: Point, regime: Regime, spans: int) -> Stage:
     return stage
 
 
-def _enumerate_bridge(point: Point, bridged: int) -> Stage:
+def enumerate_bridge(point: Point, bridged: int) -> Stage:
     stage, latent, slots = Stage(point.itemsize), point.shape.mixer.width, point.shape.prefix * point.shape.decoder.width
     if not point.shape.cross_attention:
         stage.linear("bridge", point.batch * bridged, latent, slots)

@@ -15,6 +15,11 @@ def ids_of(point: Point, seed: int = 0) -> list[list[int]]:
     return [[(seed + b * 5 + i * i + i // 3) % point.shape.vocab for i in range(point.tokens)] for b in range(point.batch)]
 
 
+def said_of(point: Point, steps: int, seed: int = 0) -> list[list[int]]:
+    """Return B × steps ids to say after the prompt, with repeats, the same for the same seed."""
+    return [[(seed + b * 3 + i * i + i // 2) % point.shape.vocab for i in range(steps)] for b in range(point.batch)]
+
+
 @st.composite
 def stacks(draw: st.DrawFn, layers: st.SearchStrategy[int], width: int | None = None) -> Stack:
     """Draw a stack; a given width is kept, and the heads then divide it."""
@@ -48,7 +53,8 @@ def points(draw: st.DrawFn, pools: tuple[Pool, ...] = POOLS, *, plain: bool = Fa
         carry=0 if flat else draw(st.integers(0, span)),
         cross_attention=False if flat else draw(st.booleans() if cross is None else st.just(cross)),
     )
-    return Point(shape, draw(st.integers(1, 14)), span, draw(st.integers(1, 3)), dtype=draw(st.sampled_from(sorted(DTYPE_BYTES))))
+    tokens, batch, generate = draw(st.integers(1, 14)), draw(st.integers(1, 3)), draw(st.integers(1, 12))
+    return Point(shape, tokens, span, batch, generate, dtype=draw(st.sampled_from(sorted(DTYPE_BYTES))))
 
 
 def corners(pool: Pool) -> Iterator[Point]:
@@ -59,4 +65,4 @@ def corners(pool: Pool) -> Iterator[Point]:
             vocab=7, gated=cross, token=Stack(2, 8, 3, 4, 1), encoder=encoder, mixer=Stack(2, 12, 7, 2, 1),
             decoder=Stack(2, 8, 5, 2, 1), pool=pool, prefix=2, carry=carry, cross_attention=cross,
         )  # fmt: skip
-        yield Point(shape, tokens, span, batch, dtype="bfloat16")
+        yield Point(shape, tokens, span, batch, generate=9, dtype="bfloat16")

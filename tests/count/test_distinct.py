@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from spanbench.count.distinct import Distinct, distinct_rows
+from spanbench.count.distinct import Distinct, StepRows, distinct_rows
 from spanbench.point import Point
 from spanbench.presets import resolve
 from tests.count.enumeration import windows_of
@@ -38,3 +38,22 @@ def test_ids_of_another_point_are_refused() -> None:
     point = Point(resolve("tiny", "lean", {}, 2), 4, 2, batch=2)
     with pytest.raises(ValueError, match="must be 2 × 4, got 2 prompts of"):
         distinct_rows([[1, 2, 3], [1, 2, 3, 4]], point)
+
+
+def test_each_step_reads_one_row_a_prompt_and_a_closing_one_its_span() -> None:
+    point = Point(resolve("tiny", "lean", {"carry": 2}, 3), 4, 3, batch=2)
+    steps = distinct_rows([[9, 9, 9, 1], [9, 9, 9, 2]], point, [[3, 4, 5], [3, 4, 6]]).steps
+    assert steps == (StepRows(1, 0, 1), StepRows(1, 4, 2), StepRows(2, 0, 2))  # spans 1 3 4 and 2 3 4, carried 3 4 of both
+
+
+@pytest.mark.parametrize(("carry", "carried"), [(0, 0), (1, 2)])
+def test_spans_of_one_token_close_in_every_step(carry: int, carried: int) -> None:
+    point = Point(resolve("tiny", "lean", {"carry": carry}, 1), 1, 1, batch=2)
+    assert distinct_rows([[1], [1]], point, [[2, 4], [3, 5]]).steps == (StepRows(2, 2, carried),) * 2
+
+
+def test_said_ids_of_another_batch_are_refused() -> None:
+    point = Point(resolve("tiny", "lean", {}, 2), 2, 2, batch=2)
+    for said in ([[1]], [[1], [1, 2]]):
+        with pytest.raises(ValueError, match="said must be 2 × one number of steps"):
+            distinct_rows([[1, 2], [3, 4]], point, said)
