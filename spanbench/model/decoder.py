@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,8 @@ __all__ = ["Decoder", "Row"]
 @dataclass(frozen=True, slots=True)
 class Row:
     """One more token of the open window of some lanes; the slot is what stands in for layers where there are none."""
+
+    holds_state: ClassVar[bool] = True
 
     resumed: Resumed
     slot_WxD: Tensor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -20,6 +21,8 @@ KeyValues = tuple[Tensor, Tensor]
 @dataclass(frozen=True, slots=True)
 class Cache:
     """Keys and values of one layer, B x G x capacity x E each; rows beyond a lane's length hold nothing."""
+
+    holds_state: ClassVar[bool] = True
 
     k_BxGxTxE: Tensor
     v_BxGxTxE: Tensor
@@ -48,6 +51,8 @@ class Spot:
     Lanes of equal length are slices (`positions` None); ragged ones, or a part of the batch, are indexed and masked.
     """
 
+    holds_state: ClassVar[bool] = True
+
     end: int
     turn: Tensor
     positions: Tensor | None = None
@@ -62,11 +67,17 @@ class Spot:
 
 @dataclass(slots=True)
 class Past:
-    """One stack's caches, a layer each, and how many rows each lane of the batch has filled."""
+    """One stack's caches, a layer each, and how many rows each lane of the batch has filled.
+
+    `moved` counts the rows of one layer that were read or written since it was last set to 0.
+    """
+
+    holds_state: ClassVar[bool] = True
 
     caches: list[Cache]
     lengths: list[int]
     turn_TxE: Tensor
+    moved: int = 0
 
     @classmethod
     def blank(cls, sizes: point.Stack, lengths: Sequence[int], capacity: int, like: Tensor) -> Past:
@@ -83,17 +94,19 @@ class Past:
                 held[slice(None) if index is None else index, :, :rows] = new
         for lane in lanes:
             self.lengths[lane] = rows
+        self.moved += rows * len(lanes)
 
     def spot(self, lanes: Sequence[int]) -> Spot:
         """Return where the next row of these lanes goes, and count it as filled."""
         for lane in lanes:
             self.lengths[lane] += 1
-        return self.look(lanes)
+        return self.look(lanes)  # what it reads counts the row that is written
 
     def look(self, lanes: Sequence[int]) -> Spot:
         """Return what these lanes hold; the last row of each is where `Cache.extend` writes."""
         ends = [self.lengths[lane] for lane in lanes]
         end = max(ends)
+        self.moved += sum(ends)
         if len(lanes) == len(self.lengths) and min(ends) == end:
             return Spot(end, self.turn_TxE[end - 1 : end])
         device = self.turn_TxE.device
@@ -101,6 +114,7 @@ class Past:
         mask_Wx1x1xT = (torch.arange(end, device=device) <= last[:, None])[:, None, None]
         return Spot(end, self.turn_TxE[last][:, None], last, torch.tensor(list(lanes), device=device), mask_Wx1x1xT)
 
-    def bytes(self) -> int:
-        """Return the bytes of the rows that are filled."""
-        return sum(t.element_size() * t.shape[1] * t.shape[3] for c in self.caches for t in (c.k_BxGxTxE, c.v_BxGxTxE)) * sum(self.lengths)
+    def bytes(self, rows: int | None = None) -> int:
+        """Return the bytes of so many rows in all layers; of all that are filled by default."""
+        a_row = sum(t.element_size() * t.shape[1] * t.shape[3] for c in self.caches for t in (c.k_BxGxTxE, c.v_BxGxTxE))
+        return a_row * (sum(self.lengths) if rows is None else rows)

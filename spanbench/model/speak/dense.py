@@ -28,8 +28,9 @@ class DenseSession:
 
     def step(self, ids_B: Tensor) -> Tensor:
         """Read one more token a lane; return the logits of the next (B x V)."""
+        self.past.moved = 0
         return self.model.step(ids_B, Resumed(self.past, self.past.spot(range(len(self.past.lengths)))))
 
     def kept(self) -> Kept:
-        """Return the bytes of the state, by stage."""
-        return Kept({"layers": self.past.bytes()}, {})
+        """Return the bytes of the state by stage, and what the last step read and wrote."""
+        return Kept({"layers": self.past.bytes()}, {}, {"layers": self.past.bytes(self.past.moved)})

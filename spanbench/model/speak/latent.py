@@ -35,6 +35,7 @@ class LatentSession:
         self.local = Past.blank(shape.decoder, rows, shape.prefix + shape.carry + span - 1, like)
         self.memory = Past.blank(shape.decoder, self.spans, max(1, capacity // span), like) if shape.cross_attention else None
         self.start_memory: list[KeyValues] = self._blank_start() if self.memory is not None and not all(self.spans) else []
+        self.start_read = False
         self.latent_BxZ = like.new_zeros(len(lengths), shape.mixer.width)
         self.slot_BxD = like.new_zeros(len(lengths), shape.decoder.width)
         self.ids_BxS = torch.zeros(len(lengths), span, dtype=torch.int64, device=like.device)
@@ -63,6 +64,7 @@ class LatentSession:
 
     def step(self, ids_B: Tensor) -> Tensor:
         """Read one more token a lane; return the logits of the next (B x V)."""
+        self._forget_traffic()
         self._note(ids_B)
         groups = self._phases()
         if len(groups) == 1:
@@ -108,6 +110,7 @@ class LatentSession:
         if self.memory is None:
             return None
         if not self.spans[lanes[0]]:
+            self.start_read = True
             return [Remembered(1, pair) for pair in self.start_memory]
         spot = self.memory.look(lanes)
         return [Remembered(1, cache, spot) for cache in self.memory.caches]
@@ -142,12 +145,25 @@ class LatentSession:
             self.spans[lane] += 1
             self.opened[lane] = 0
 
+    def _forget_traffic(self) -> None:
+        for past in (self.mixer, self.local, self.memory):
+            if past is not None:
+                past.moved = 0
+        self.start_read = False
+
     def kept(self) -> Kept:
-        """Return the bytes of the state, by stage."""
-        item, shape = self.latent_BxZ.element_size(), self.model.shape
-        local = self.local.bytes() + (self.memory.bytes() if self.memory is not None else 0)
-        if self.memory is not None and not all(self.spans):  # one set of start rows serves all lanes that read it
-            local += 2 * shape.decoder.layers * shape.prefix * shape.decoder.kv_width * item
-        latents = sum(spans > 0 for spans in self.spans) * shape.mixer.width * item
+        """Return the bytes of the state by stage, and what the last step read and wrote."""
+        item, width = self.latent_BxZ.element_size(), self.model.shape.mixer.width
+        latents = sum(spans > 0 for spans in self.spans) * width * item
         ids = sum(self.opened) * self.ids_BxS.element_size()
-        return Kept({"mixer": self.mixer.bytes(), "decoder": local}, {"mixer": latents, "decoder": ids})
+        kv = {"mixer": self.mixer.bytes(), "decoder": self._decoder_bytes(None, not all(self.spans))}
+        moved = {"mixer": self.mixer.bytes(self.mixer.moved), "decoder": self._decoder_bytes("moved", self.start_read)}
+        return Kept(kv, {"mixer": latents, "decoder": ids}, moved)
+
+    def _decoder_bytes(self, which: str | None, start: bool) -> int:
+        """Return the bytes of the decoder's own and its memory's rows; start rows are one set for all lanes."""
+        pasts = [past for past in (self.local, self.memory) if past is not None]
+        rows = sum(past.bytes(past.moved if which else None) for past in pasts)
+        shape, item = self.model.shape, self.latent_BxZ.element_size()
+        one_set = 2 * shape.decoder.layers * shape.prefix * shape.decoder.kv_width * item
+        return rows + (one_set if start and self.memory is not None else 0)
