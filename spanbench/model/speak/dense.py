@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
@@ -30,6 +30,15 @@ class DenseSession:
         """Read one more token a lane; return the logits of the next (B x V)."""
         self.past.moved = 0
         return self.model.step(ids_B, Resumed(self.past, self.past.spot(range(len(self.past.lengths)))))
+
+    def mark(self) -> Callable[[], None]:
+        """Return a call that takes the session back to this point; rows written later are overwritten when it goes on."""
+        lengths = list(self.past.lengths)
+
+        def rewind() -> None:
+            self.past.lengths = list(lengths)
+
+        return rewind
 
     def kept(self) -> Kept:
         """Return the bytes of the state by stage, and what the last step read and wrote."""

@@ -5,7 +5,7 @@ Encoder and mixer run only in a closing step, once every S tokens of a lane (doc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -144,6 +144,26 @@ class LatentSession:
         for lane in lanes:
             self.spans[lane] += 1
             self.opened[lane] = 0
+
+    def mark(self) -> Callable[[], None]:
+        """Return a call that takes the session back to this point.
+
+        Mixer rows written later are overwritten when it goes on; what a closing step replaces is kept aside here.
+        """
+        counters = [list(self.spans), list(self.opened)]
+        pasts = [past for past in (self.mixer, self.local, self.memory) if past is not None]
+        lengths = [list(past.lengths) for past in pasts]
+        held = [t for cache in self.local.caches for t in (cache.k_BxGxTxE, cache.v_BxGxTxE)] + [self.latent_BxZ, self.slot_BxD, self.ids_BxS]
+        copies = [tensor.clone() for tensor in held]
+
+        def rewind() -> None:
+            self.spans, self.opened = (list(counter) for counter in counters)
+            for past, length in zip(pasts, lengths, strict=True):
+                past.lengths = list(length)
+            for tensor, copy in zip(held, copies, strict=True):
+                tensor.copy_(copy)
+
+        return rewind
 
     def _forget_traffic(self) -> None:
         for past in (self.mixer, self.local, self.memory):
