@@ -57,10 +57,20 @@ def total(tallies: Iterable[Tally]) -> Tally:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Bytes that a regime keeps in order to go on, by stage: keys and values, and everything else (c_K, open ids)."""
+    """Bytes that a regime keeps in order to go on, by stage: keys and values, and everything else (c_K, open ids).
+
+    `moved` are the keys and values that were read and written on the way, where that is not what is kept: a step
+    reads all that came before it and writes one row.
+    """
 
     kv: Mapping[str, int]
     other: Mapping[str, int]
+    moved: Mapping[str, int] | None = None
+
+    @property
+    def traffic(self) -> Mapping[str, int]:
+        """Bytes of keys and values read and written, by stage."""
+        return self.kv if self.moved is None else self.moved
 
     def stage(self, name: str) -> int:
         """Return all bytes that one stage keeps."""

@@ -14,9 +14,15 @@ __all__ = ["extent_bytes", "storage_key", "tensors_in", "unique_bytes", "unique_
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:
-    """Yield the tensors inside nested lists, tuples, mappings and dataclasses; anything else holds none."""
+    """Yield the tensors inside nested lists, tuples, mappings and dataclasses; anything else holds none.
+
+    A dataclass with a true `holds_state` is skipped: what a model kept from earlier runs is handed over by nobody, and the
+    bytes of it that are read and written are told by the run (`Kept.traffic`).
+    """
     if isinstance(value, Tensor):
         yield value
+    elif getattr(value, "holds_state", False):
+        return
     elif isinstance(value, Mapping):
         for part in value.values():
             yield from tensors_in(part)

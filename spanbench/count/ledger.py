@@ -184,7 +184,7 @@ def _counted(subject: Subject, ledger: _Ledger, logits: Tensor, kept: Kept) -> C
     outside = subject.ids.numel() * subject.ids.element_size() + extent_bytes([logits])
     stages[TOTAL] = everything + Tally(
         params=_parameters([subject.module]),
-        bytes_compulsory=ledger.weights.bytes(usage) + outside + sum(kept.kv.values()),
+        bytes_compulsory=ledger.weights.bytes(usage) + outside + sum(kept.traffic.values()),
         state_bytes=sum(kept.kv.values()) + sum(kept.other.values()),
     )
     other = {name: ledger.accounts[name].other for name in names}
@@ -198,7 +198,7 @@ def _stage(subject: Subject, ledger: _Ledger, name: str, kept: Kept) -> Tally:
     crossing = sum(ledger.boundaries.bytes(module) for module in modules)
     return account.tally + Tally(
         params=_parameters(modules),
-        bytes_compulsory=ledger.weights.bytes(account.usage) + crossing + kept.kv.get(name, 0),
+        bytes_compulsory=ledger.weights.bytes(account.usage) + crossing + kept.traffic.get(name, 0),
         state_bytes=kept.stage(name),
     )
 

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from spanbench import point
 from spanbench.model.layers import KeyValues, Linear, attend
+from spanbench.model.past import Cache, Spot
 
-__all__ = ["CrossAttention", "Memory", "Read", "staircase"]
+__all__ = ["CrossAttention", "Memory", "Read", "Remembered", "staircase"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,19 @@ def staircase(windows: int, rows: int, latents: int, device: torch.device) -> Te
     return mask_RxK
 
 
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """One layer's keys and values of a memory that earlier steps left, for one row a lane or a whole new window.
+
+    `latent_WxZ`, where given, is one more latent a lane, whose keys and values are appended first.
+    """
+
+    rows: int
+    kept: Cache | KeyValues
+    spot: Spot | None = None
+    latent_WxZ: Tensor | None = None
+
+
 class CrossAttention(nn.Module):
     """Decoder rows (R x Dd) read memory rows (Z wide); keys and values once a latent, no positions."""
 
@@ -55,23 +69,42 @@ class CrossAttention(nn.Module):
         self.kv = Linear(memory_width, 2 * sizes.kv_width)
         self.out = Linear(sizes.width, sizes.width)
 
-    def forward(self, x_RxD: Tensor, memory: Memory) -> Tensor:
-        kv = {source: self._keys_values(source, memory) for source in dict.fromkeys(read.source for read in memory.reads)}
-        if memory.keep is not None:
-            memory.keep.extend((k.contiguous(), v.contiguous()) for k, v in kv.values())
+    def forward(self, x_RxD: Tensor, memory: Memory | Remembered) -> Tensor:
         q_RxHxE = self.q(x_RxD).unflatten(-1, (self.heads, self.head_width))
-        parts = q_RxHxE.split([memory.prompts * read.rows for read in memory.reads])
-        outs = [self._read(part, read, memory.prompts, kv[read.source]) for part, read in zip(parts, memory.reads, strict=True)]
+        outs = [self._recall(q_RxHxE, memory)] if isinstance(memory, Remembered) else self._read_all(q_RxHxE, memory)
         return self.out(outs[0] if len(outs) == 1 else torch.cat(outs))  # type: ignore[no-any-return]  # nn.Module calls are untyped
 
-    def _keys_values(self, source: str, memory: Memory) -> KeyValues:
-        """Return k and v, W x T x G x E: one set a prompt for the latents, one for the batch for the start rows."""
-        latents = memory.latents_BxKxZ
-        rows_WxTxZ = latents if source == "latents" and latents is not None else memory.start_PxZ[None]
-        windows, rows = rows_WxTxZ.shape[:2]
-        kv = self.kv(rows_WxTxZ.flatten(0, 1)).view(windows, rows, 2 * self.kv_heads, self.head_width)
-        return kv[:, :, : self.kv_heads], kv[:, :, self.kv_heads :]
+    def _read_all(self, q_RxHxE: Tensor, memory: Memory) -> list[Tensor]:
+        """Make keys and values once for each source that is read, then read."""
+        kv = {source: self._source(source, memory) for source in dict.fromkeys(read.source for read in memory.reads)}
+        if memory.keep is not None:
+            memory.keep.extend(kv.values())
+        parts = q_RxHxE.split([memory.prompts * read.rows for read in memory.reads])
+        return [
+            self._attend(part, read.rows, kv[read.source], read.mask_RxK) for part, read in zip(parts, memory.reads, strict=True)
+        ]
 
-    def _read(self, q_RxHxE: Tensor, read: Read, prompts: int, kv: KeyValues) -> Tensor:
-        k, v = (x.expand(prompts, -1, -1, -1) for x in kv)
-        return attend(q_RxHxE.unflatten(0, (prompts, read.rows)), k, v, mask=read.mask_RxK).flatten(0, 1)
+    def _recall(self, q_RxHxE: Tensor, memory: Remembered) -> Tensor:
+        if not isinstance(memory.kept, Cache) or memory.spot is None:
+            return self._attend(q_RxHxE, memory.rows, memory.kept, None)  # type: ignore[arg-type]  # a pair: no spot comes with it
+        if memory.latent_WxZ is None:
+            kv = memory.kept.read(memory.spot)
+        else:
+            kv = memory.kept.extend(*self._keys_values(memory.latent_WxZ[:, None]), memory.spot)
+        return self._attend(q_RxHxE, memory.rows, kv, memory.spot.mask)
+
+    def _source(self, source: str, memory: Memory) -> KeyValues:
+        """Return k and v: one set a prompt for the latents, one for the batch for the start rows."""
+        latents = memory.latents_BxKxZ
+        return self._keys_values(latents if source == "latents" and latents is not None else memory.start_PxZ[None])
+
+    def _keys_values(self, rows_WxTxZ: Tensor) -> KeyValues:
+        windows, rows = rows_WxTxZ.shape[:2]
+        kv = self.kv(rows_WxTxZ.flatten(0, 1)).view(windows, rows, 2 * self.kv_heads, self.head_width).transpose(1, 2)
+        return kv[:, : self.kv_heads], kv[:, self.kv_heads :]
+
+    def _attend(self, q_RxHxE: Tensor, rows: int, kv: KeyValues, mask: Tensor | None) -> Tensor:
+        """Let `rows` query rows of each prompt read its keys and values (one set may serve all prompts)."""
+        q_WxHxTxE = q_RxHxE.unflatten(0, (-1, rows)).transpose(1, 2)
+        k, v = (x.expand(len(q_WxHxTxE), -1, -1, -1) for x in kv)
+        return attend(q_WxHxTxE, k, v, mask=mask).flatten(0, 1)

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from spanbench.model.cross import Memory, Read, staircase
+from spanbench.model.cross import Memory, Read, Remembered, staircase
 from spanbench.model.layers import Layout
-from spanbench.model.stack import Stack
+from spanbench.model.stack import Fresh, Resumed, Stack
 from spanbench.model.state import Keep
 from spanbench.model.windows import Feed, Group
 from spanbench.point import Shape
 
-__all__ = ["Decoder"]
+__all__ = ["Decoder", "Row"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One more token of the open window of some lanes; the slot is what stands in for layers where there are none."""
+
+    holds_state: ClassVar[bool] = True
+
+    resumed: Resumed
+    slot_WxD: Tensor
 
 
 class Decoder(nn.Module):
@@ -29,25 +41,40 @@ class Decoder(nn.Module):
         memory_width = shape.mixer.width if self.reads_latents else None
         self.stack = Stack(shape.decoder, gated=shape.gated, causal=True, memory_width=memory_width)
 
-    def forward(self, e_RxD: Tensor, feed: Feed, context: Tensor | None, keep: Keep | None = None) -> Tensor:
-        """Run all windows of a feed at once.
+    def forward(
+        self,
+        e_RxD: Tensor,
+        feed: Feed | Row,
+        context: Tensor | None = None,
+        keep: Keep | None = None,
+        remembered: Sequence[Remembered] | None = None,
+    ) -> Tensor:
+        """Run all windows of a feed at once, or one more row of the open window.
 
         Args:
-            e_RxD: embedded token rows in the order of `feed.ids`.
-            feed: the windows.
+            e_RxD: embedded token rows in the order of `feed.ids`, or one a lane.
+            feed: the windows, or the row.
             context: of the windows j > 0, B x K x ...: their prefix slots (P x Dd), or with cross-attention the latents
                 (Z); None where no span is complete.
             keep: receives each layer's keys and values.
+            remembered: what cross-attention reads, where earlier steps left it.
 
         Returns:
-            The wanted rows in the order of the tokens: B·N x Dd in score, B x Dd in prefill.
+            The wanted rows in the order of the tokens: B·N x Dd in score, one a lane otherwise.
         """
+        if isinstance(feed, Row):
+            return self._row(e_RxD, feed)
         windows = self._windows(e_RxD, feed, None if self.reads_latents else context)
-        rows = self._layers(windows, self._memory(windows, feed, context, keep), keep)
+        memory = remembered or self._memory(windows, feed, context, keep)
+        rows = self._layers(windows, memory, keep)
         if feed.last:
             return rows[-1][:, -1, -1]
         wanted = [self._wanted(group, part) for group, part in zip(feed.groups, rows, strict=True)]
         return torch.cat(wanted, 1).flatten(0, 1)
+
+    def _row(self, e_WxD: Tensor, row: Row) -> Tensor:
+        """Without layers a row is its embedding on top of the window's last prefix slot."""
+        return self.stack(e_WxD, row.resumed) if self.stack.blocks else e_WxD + row.slot_WxD  # type: ignore[no-any-return]  # nn.Module calls are untyped
 
     def _windows(self, e_RxD: Tensor, feed: Feed, slots_BxKxPxD: Tensor | None) -> list[Tensor]:
         """Put the slots in front of the token rows: for each group B x count x T x Dd."""
@@ -70,12 +97,16 @@ class Decoder(nn.Module):
             return slots_BxKxPxD[:, begin : begin + group.count]
         return torch.cat((self.start.expand(prompts, 1, -1, -1), slots_BxKxPxD[:, : group.count - 1]), 1)
 
-    def _layers(self, windows: Sequence[Tensor], memory: Memory | None, keep: Keep | None) -> list[Tensor]:
+    def last_slot(self, prompts: int, slots_BxKxPxD: Tensor | None) -> Tensor:
+        """Return the prefix slot nearest to the tokens of the last window (B x Dd)."""
+        return self.start[-1].expand(prompts, -1) if slots_BxKxPxD is None else slots_BxKxPxD[:, -1, -1]
+
+    def _layers(self, windows: Sequence[Tensor], memory: Memory | Sequence[Remembered] | None, keep: Keep | None) -> list[Tensor]:
         if not self.stack.blocks:
             return [self._flat(window) for window in windows]
         rows = [window.flatten(0, 2) for window in windows]
         layout = Layout(tuple((w.shape[0] * w.shape[1], w.shape[2]) for w in windows))
-        x_RxD = self.stack(torch.cat(rows), layout, None if keep is None else keep.own, memory)
+        x_RxD = self.stack(torch.cat(rows), Fresh(layout, None if keep is None else keep.own, memory))
         return [part.view_as(window) for part, window in zip(x_RxD.split([len(row) for row in rows]), windows, strict=True)]
 
     def _flat(self, window_BxJxTxD: Tensor) -> Tensor:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from spanbench.model.layers import Embedding, KeyValues, Layout, Linear
-from spanbench.model.stack import Stack
-from spanbench.model.state import State
+from spanbench.model.stack import Fresh, Resumed, Stack
+from spanbench.model.state import State, owned
 from spanbench.point import Shape
 
 __all__ = ["Dense"]
@@ -29,11 +29,15 @@ class Dense(nn.Module):
         """Return the last logits (B x V) and the keys and values of every layer."""
         keep: list[KeyValues] = []
         last_BxD = self._rows(ids_BxN, keep).view(*ids_BxN.shape, -1)[:, -1]
-        return self.head(last_BxD), State({"layers": keep})
+        return self.head(last_BxD), State({"layers": owned(keep)})
+
+    def step(self, ids_B: Tensor, resumed: Resumed) -> Tensor:
+        """Take one more token a lane, and return the logits of the next (B x V)."""
+        return self.head(self.layers(self.embedding(ids_B), resumed))  # type: ignore[no-any-return]  # nn.Module calls are untyped
 
     def _rows(self, ids_BxN: Tensor, keep: list[KeyValues] | None) -> Tensor:
         prompts, tokens = (int(size) for size in ids_BxN.shape)
-        return self.layers(self.embedding(ids_BxN.flatten()), Layout(((prompts, tokens),)), keep)  # type: ignore[no-any-return]  # nn.Module calls are untyped
+        return self.layers(self.embedding(ids_BxN.flatten()), Fresh(Layout(((prompts, tokens),)), keep))  # type: ignore[no-any-return]  # nn.Module calls are untyped
 
     def stages(self) -> dict[nn.Module, str]:
         """Return the stage that each part belongs to."""

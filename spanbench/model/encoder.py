@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from spanbench.model.layers import Layout, Linear, attend
-from spanbench.model.stack import Stack
+from spanbench.model.stack import Fresh, Stack
 from spanbench.point import Shape
 
 __all__ = ["Encoder"]
@@ -45,9 +45,9 @@ class AttentionPool(nn.Module):
 
     def forward(self, x_KxSxD: Tensor) -> Tensor:
         spans, rows = x_KxSxD.shape[:2]
-        kv = self.kv(x_KxSxD.flatten(0, 1)).view(spans, rows, 2 * self.kv_heads, self.head_width)
-        query = self.query.view(1, 1, self.heads, self.head_width).expand(spans, -1, -1, -1)
-        pooled = attend(query, kv[:, :, : self.kv_heads], kv[:, :, self.kv_heads :])
+        kv = self.kv(x_KxSxD.flatten(0, 1)).view(spans, rows, 2 * self.kv_heads, self.head_width).transpose(1, 2)
+        query = self.query.view(1, self.heads, 1, self.head_width).expand(spans, -1, -1, -1)
+        pooled = attend(query, kv[:, : self.kv_heads], kv[:, self.kv_heads :])
         return self.out(pooled.flatten(1))  # type: ignore[no-any-return]  # nn.Module calls are untyped
 
 
@@ -75,5 +75,5 @@ class Encoder(nn.Module):
 
     def forward(self, x_RxD: Tensor) -> Tensor:
         spans = int(x_RxD.shape[0]) // self.span
-        x_RxD = self.stack(x_RxD, Layout(((spans, self.span),)))
+        x_RxD = self.stack(x_RxD, Fresh(Layout(((spans, self.span),))))
         return self.pool(x_RxD.view(spans, self.span, -1))  # type: ignore[no-any-return]  # nn.Module calls are untyped

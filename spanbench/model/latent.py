@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from spanbench.model.decoder import Decoder
 from spanbench.model.encoder import Encoder
 from spanbench.model.layers import Embedding, Layout, Linear
-from spanbench.model.stack import Stack
-from spanbench.model.state import Keep, State
+from spanbench.model.stack import Fresh, Stack
+from spanbench.model.state import Keep, State, owned
 from spanbench.model.windows import prefill_feed, score_feed
 from spanbench.point import Shape
 
@@ -31,7 +31,7 @@ class Latent(nn.Module):
 
     def __init__(self, shape: Shape, span: int) -> None:
         super().__init__()
-        self.span, self.carry = span, shape.carry
+        self.shape, self.span, self.carry = shape, span, shape.carry
         self.encoder_embedding = Embedding(shape.vocab, shape.encoder.width)
         self.encoder = Encoder(shape, span)
         self.mixer = Stack(shape.mixer, gated=shape.gated, causal=True)
@@ -44,7 +44,7 @@ class Latent(nn.Module):
         """Score: return all logits; logits[:, i] predicts ids[:, i+1] from ids[:, <= i]."""
         c_BxKxZ = self._mix(ids_BxN)
         feed = score_feed(ids_BxN, self.span, self.carry, split_first=self.carry > 0 or self.bridge is None)
-        rows = self.decoder(self.decoder_embedding(feed.ids), feed, self._context(c_BxKxZ))
+        rows = self.decoder(self.decoder_embedding(feed.ids), feed, self.context(c_BxKxZ))
         return self.head(rows).view(*ids_BxN.shape, -1)  # type: ignore[no-any-return]  # nn.Module calls are untyped
 
     def prefill(self, ids_BxN: Tensor) -> tuple[Tensor, State]:
@@ -53,10 +53,10 @@ class Latent(nn.Module):
         c_BxKxZ = self._mix(ids_BxN, mixed)
         feed = prefill_feed(ids_BxN, self.span, self.carry)
         last = c_BxKxZ if c_BxKxZ is None or self.bridge is None else c_BxKxZ[:, -1:]
-        rows_BxD = self.decoder(self.decoder_embedding(feed.ids), feed, self._context(last), local)
+        rows_BxD = self.decoder(self.decoder_embedding(feed.ids), feed, self.context(last), local)
         open_ids = ids_BxN[:, ids_BxN.shape[1] // self.span * self.span :]
-        other = {"mixer": [] if c_BxKxZ is None else [c_BxKxZ[:, -1]], "decoder": [open_ids]}
-        return self.head(rows_BxD), State({"mixer": mixed.own, "decoder": local.own + local.memory}, other)
+        other = {"mixer": [] if c_BxKxZ is None else [c_BxKxZ[:, -1].clone()], "decoder": [open_ids]}
+        return self.head(rows_BxD), State({"mixer": owned(mixed.own), "decoder": owned(local.own)}, other, owned(local.memory))
 
     def _mix(self, ids_BxN: Tensor, keep: Keep | None = None) -> Tensor | None:
         """Encode the complete spans and mix them: c_1 .. c_K (B x K x Z), None where no span is complete."""
@@ -65,10 +65,10 @@ class Latent(nn.Module):
         if not spans:
             return None
         u_RxZ = self.encoder(self.encoder_embedding(ids_BxN[:, : spans * self.span].flatten()))
-        c_RxZ = self.mixer(u_RxZ, Layout(((prompts, spans),)), None if keep is None else keep.own)
+        c_RxZ = self.mixer(u_RxZ, Fresh(Layout(((prompts, spans),)), None if keep is None else keep.own))
         return c_RxZ.unflatten(0, (prompts, spans))  # type: ignore[no-any-return]  # nn.Module calls are untyped
 
-    def _context(self, c_BxKxZ: Tensor | None) -> Tensor | None:
+    def context(self, c_BxKxZ: Tensor | None) -> Tensor | None:
         """Return what the decoder is told of the spans before a window: prefix slots, or the latents themselves."""
         return c_BxKxZ if c_BxKxZ is None or self.bridge is None else self.bridge(c_BxKxZ)
 

@@ -13,14 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spanbench import point
+from spanbench.model.past import Cache, KeyValues, Spot
+from spanbench.model.rotary import rotate
 
-__all__ = ["MLP", "Attention", "Embedding", "KeyValues", "Layout", "Linear", "RMSNorm", "attend", "rotary_table"]
+__all__ = ["MLP", "Attention", "Embedding", "KeyValues", "Layout", "Linear", "RMSNorm", "Stepped", "Windowed", "attend"]
 
 NORM_EPSILON = 1e-6
-ROTARY_BASE = 10000.0
-
-KeyValues = tuple[Tensor, Tensor]
-"""Keys and values of one layer, each (windows x G x T x E), keys already rotated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,36 +69,33 @@ class RMSNorm(nn.Module):
         return F.rms_norm(x_RxD, self.weight.shape, self.weight, NORM_EPSILON)
 
 
-def rotary_table(rows: int, head_width: int, like: Tensor) -> Tensor:
-    """Return e^(i·angle) (T x 1 x E/2, complex) of positions 0 .. rows-1 on the device of `like`.
-
-    In at least float32 whatever the dtype: a position of 2,000 does not survive bfloat16.
-    """
-    exact = torch.promote_types(like.dtype, torch.float32)
-    steps = torch.arange(0, head_width, 2, device=like.device, dtype=exact) / head_width
-    angle = torch.arange(rows, device=like.device, dtype=exact)[:, None, None] * ROTARY_BASE**-steps
-    return torch.complex(angle.cos(), angle.sin())
-
-
-def _rotate(x_WxTxHxE: Tensor, turn_Tx1xE: Tensor) -> Tensor:
-    """Turn the pairs (2i, 2i + 1) of each head by its row's angle (Su et al., 2021).
-
-    As one complex product: a third of the time of the same thing in real arithmetic on a CPU.
-    """
-    pairs = x_WxTxHxE.to(turn_Tx1xE.real.dtype).unflatten(-1, (-1, 2))
-    turned = torch.view_as_complex(pairs) * turn_Tx1xE
-    return torch.view_as_real(turned).flatten(-2).to(x_WxTxHxE.dtype)
-
-
-def attend(q_WxTxHxE: Tensor, k_WxTxGxE: Tensor, v_WxTxGxE: Tensor, *, causal: bool = False, mask: Tensor | None = None) -> Tensor:
+def attend(q_WxHxTxE: Tensor, k_WxGxTxE: Tensor, v_WxGxTxE: Tensor, *, causal: bool = False, mask: Tensor | None = None) -> Tensor:
     """Scaled dot-product attention, G key-value heads serving H query heads; returns W x T x (H·E)."""
-    q, k, v = (x.transpose(1, 2) for x in (q_WxTxHxE, k_WxTxGxE, v_WxTxGxE))
-    out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, enable_gqa=q.shape[1] != k.shape[1])
+    grouped = q_WxHxTxE.shape[1] != k_WxGxTxE.shape[1]
+    out = F.scaled_dot_product_attention(q_WxHxTxE, k_WxGxTxE, v_WxGxTxE, attn_mask=mask, is_causal=causal, enable_gqa=grouped)
     return out.transpose(1, 2).flatten(2)
 
 
+@dataclass(frozen=True, slots=True)
+class Windowed:
+    """Attention inside fresh windows; `keep`, where given, receives each layer's keys and values."""
+
+    layout: Layout
+    turn_Tx1xE: Tensor
+    causal: bool
+    keep: list[KeyValues] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """Attention of one more row a lane to what a cache holds."""
+
+    cache: Cache
+    spot: Spot
+
+
 class Attention(nn.Module):
-    """Self-attention inside windows, with rotary positions that start at 0 in each window."""
+    """Self-attention with rotary positions that start at 0 in each window."""
 
     def __init__(self, sizes: point.Stack) -> None:
         super().__init__()
@@ -108,21 +103,31 @@ class Attention(nn.Module):
         self.qkv = Linear(sizes.width, sizes.width + 2 * sizes.kv_width)
         self.out = Linear(sizes.width, sizes.width)
 
-    def forward(
-        self, x_RxD: Tensor, layout: Layout, turn_Tx1xE: Tensor, *, causal: bool, keep: list[KeyValues] | None = None
-    ) -> Tensor:
-        outs = [self._window(qkv, turn_Tx1xE, causal=causal, keep=keep) for qkv in layout.split(self.qkv(x_RxD))]
+    def forward(self, x_RxD: Tensor, place: Windowed | Stepped) -> Tensor:
+        qkv_RxC = self.qkv(x_RxD)
+        if isinstance(place, Stepped):
+            return self.out(self._step(qkv_RxC, place))  # type: ignore[no-any-return]  # nn.Module calls are untyped
+        outs = [self._window(qkv, place) for qkv in place.layout.split(qkv_RxC)]
         return self.out(outs[0] if len(outs) == 1 else torch.cat(outs))  # type: ignore[no-any-return]  # nn.Module calls are untyped
 
-    def _window(self, qkv_WxTxC: Tensor, turn_Tx1xE: Tensor, *, causal: bool, keep: list[KeyValues] | None) -> Tensor:
-        rows = int(qkv_WxTxC.shape[1])
+    def _window(self, qkv_WxTxC: Tensor, place: Windowed) -> Tensor:
+        q, k, v = self._heads(qkv_WxTxC, place.turn_Tx1xE[: qkv_WxTxC.shape[1]])
+        if place.keep is not None:
+            place.keep.append((k, v))
+        return attend(q, k, v, causal=place.causal).flatten(0, 1)
+
+    def _step(self, qkv_RxC: Tensor, place: Stepped) -> Tensor:
+        q, k, v = self._heads(qkv_RxC[:, None], place.spot.turn)
+        k, v = place.cache.extend(k, v, place.spot)
+        return attend(q, k, v, mask=place.spot.mask).flatten(0, 1)
+
+    def _heads(self, qkv_WxTxC: Tensor, turn_Tx1xE: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return rotated q (W x H x T x E), rotated k and plain v (W x G x T x E)."""
         heads = qkv_WxTxC.unflatten(-1, (self.heads + 2 * self.kv_heads, self.head_width))
-        rotated = _rotate(heads[:, :, : self.heads + self.kv_heads], turn_Tx1xE[:rows])
-        q, k = rotated[:, :, : self.heads], rotated[:, :, self.heads :]
-        v = heads[:, :, self.heads + self.kv_heads :]
-        if keep is not None:
-            keep.append((k.transpose(1, 2).contiguous(), v.transpose(1, 2).contiguous()))
-        return attend(q, k, v, causal=causal).flatten(0, 1)
+        rotated = rotate(heads[:, :, : self.heads + self.kv_heads], turn_Tx1xE)
+        parts = rotated[:, :, : self.heads], rotated[:, :, self.heads :], heads[:, :, self.heads + self.kv_heads :]
+        q, k, v = (part.transpose(1, 2) for part in parts)
+        return q, k, v
 
 
 class MLP(nn.Module):

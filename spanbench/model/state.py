@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from spanbench.model.layers import KeyValues
+from spanbench.model.past import KeyValues
 from spanbench.tally import Kept
 
-__all__ = ["Keep", "State"]
+__all__ = ["Keep", "State", "owned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +23,26 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Keys and values by stage, and by stage whatever else is kept (c_K of the mixer, the decoder's open ids)."""
+    """Keys and values by stage, and by stage whatever else is kept (c_K of the mixer, the decoder's open ids).
+
+    `memory` are the keys and values of what the decoder's cross-attention reads; they belong to the decoder.
+    """
 
     kv: Mapping[str, list[KeyValues]]
     other: Mapping[str, list[Tensor]] = field(default_factory=dict)
+    memory: list[KeyValues] = field(default_factory=list)
 
     def kept(self) -> Kept:
         """Return the bytes of the state, by stage."""
         kv = {stage: _bytes(tensor for pair in pairs for tensor in pair) for stage, pairs in self.kv.items()}
+        if self.memory:
+            kv["decoder"] += _bytes(tensor for pair in self.memory for tensor in pair)
         return Kept(kv, {stage: _bytes(tensors) for stage, tensors in self.other.items()})
+
+
+def owned(kept: Iterable[KeyValues]) -> list[KeyValues]:
+    """Copy keys and values out of the products they are views of, so that keeping them keeps nothing else."""
+    return [(k.contiguous(), v.contiguous()) for k, v in kept]
 
 
 def _bytes(tensors: Iterable[Tensor]) -> int:

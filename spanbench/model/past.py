@@ -1,0 +1,120 @@
+"""What a stack remembers between steps: preallocated keys and values, and where the next row goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from spanbench import point
+from spanbench.model.rotary import rotary_table
+
+__all__ = ["Cache", "KeyValues", "Past", "Spot"]
+
+KeyValues = tuple[Tensor, Tensor]
+"""Keys and values of one layer, each W x G x T x E, keys already rotated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """Keys and values of one layer, B x G x capacity x E each; rows beyond a lane's length hold nothing."""
+
+    holds_state: ClassVar[bool] = True
+
+    k_BxGxTxE: Tensor
+    v_BxGxTxE: Tensor
+
+    def extend(self, k_WxGx1xE: Tensor, v_WxGx1xE: Tensor, spot: Spot) -> KeyValues:
+        """Write one row a lane, and return all rows up to it."""
+        return self._one(self.k_BxGxTxE, k_WxGx1xE, spot), self._one(self.v_BxGxTxE, v_WxGx1xE, spot)
+
+    def read(self, spot: Spot) -> KeyValues:
+        """Return all rows that the lanes hold."""
+        return spot.read(self.k_BxGxTxE), spot.read(self.v_BxGxTxE)
+
+    @staticmethod
+    def _one(kept_BxGxTxE: Tensor, row_WxGx1xE: Tensor, spot: Spot) -> Tensor:
+        if spot.positions is None:
+            kept_BxGxTxE[:, :, spot.end - 1 : spot.end].copy_(row_WxGx1xE)
+        else:
+            kept_BxGxTxE[spot.lanes, :, spot.positions] = row_WxGx1xE[:, :, 0]
+        return spot.read(kept_BxGxTxE)
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where the next row of some lanes goes, and what it may look at; shared by all layers of a stack.
+
+    Lanes of equal length are slices (`positions` None); ragged ones, or a part of the batch, are indexed and masked.
+    """
+
+    holds_state: ClassVar[bool] = True
+
+    end: int
+    turn: Tensor
+    positions: Tensor | None = None
+    lanes: Tensor | None = None
+    mask: Tensor | None = None
+
+    def read(self, kept_BxGxTxE: Tensor) -> Tensor:
+        """Return the rows 0 .. end-1 of these lanes."""
+        kept = kept_BxGxTxE[:, :, : self.end]
+        return kept if self.positions is None else kept[self.lanes]
+
+
+@dataclass(slots=True)
+class Past:
+    """One stack's caches, a layer each, and how many rows each lane of the batch has filled.
+
+    `moved` counts the rows of one layer that were read or written since it was last set to 0.
+    """
+
+    holds_state: ClassVar[bool] = True
+
+    caches: list[Cache]
+    lengths: list[int]
+    turn_TxE: Tensor
+    moved: int = 0
+
+    @classmethod
+    def blank(cls, sizes: point.Stack, lengths: Sequence[int], capacity: int, like: Tensor) -> Past:
+        """Return caches for `capacity` rows a lane, of which `lengths` count as filled (with anything)."""
+        shape = (len(lengths), sizes.kv_heads, capacity, sizes.head_width)
+        caches = [Cache(like.new_zeros(shape), like.new_zeros(shape)) for _ in range(sizes.layers)]
+        return cls(caches, list(lengths), rotary_table(capacity, sizes.head_width, like))
+
+    def fill(self, lanes: Sequence[int], kept: Sequence[KeyValues], rows: int) -> None:
+        """Put the keys and values of T = `rows` rows (W x G x T x E a layer) in front of some lanes, and forget the rest."""
+        index = None if len(lanes) == len(self.lengths) else list(lanes)
+        for cache, (k, v) in zip(self.caches, kept, strict=True):
+            for held, new in ((cache.k_BxGxTxE, k), (cache.v_BxGxTxE, v)):
+                held[slice(None) if index is None else index, :, :rows] = new
+        for lane in lanes:
+            self.lengths[lane] = rows
+        self.moved += rows * len(lanes)
+
+    def spot(self, lanes: Sequence[int]) -> Spot:
+        """Return where the next row of these lanes goes, and count it as filled."""
+        for lane in lanes:
+            self.lengths[lane] += 1
+        return self.look(lanes)  # what it reads counts the row that is written
+
+    def look(self, lanes: Sequence[int]) -> Spot:
+        """Return what these lanes hold; the last row of each is where `Cache.extend` writes."""
+        ends = [self.lengths[lane] for lane in lanes]
+        end = max(ends)
+        self.moved += sum(ends)
+        if len(lanes) == len(self.lengths) and min(ends) == end:
+            return Spot(end, self.turn_TxE[end - 1 : end])
+        device = self.turn_TxE.device
+        last = torch.tensor(ends, device=device) - 1
+        mask_Wx1x1xT = (torch.arange(end, device=device) <= last[:, None])[:, None, None]
+        return Spot(end, self.turn_TxE[last][:, None], last, torch.tensor(list(lanes), device=device), mask_Wx1x1xT)
+
+    def bytes(self, rows: int | None = None) -> int:
+        """Return the bytes of so many rows in all layers; of all that are filled by default."""
+        a_row = sum(t.element_size() * t.shape[1] * t.shape[3] for c in self.caches for t in (c.k_BxGxTxE, c.v_BxGxTxE))
+        return a_row * (sum(self.lengths) if rows is None else rows)

@@ -1,0 +1,45 @@
+"""The dense arm one token a step: keys and values of every token, preallocated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+from spanbench.model.dense import Dense
+from spanbench.model.past import Past
+from spanbench.model.stack import Resumed
+from spanbench.model.state import State
+from spanbench.tally import Kept
+
+__all__ = ["DenseSession"]
+
+
+class DenseSession:
+    """A batch of lanes, each with its own number of tokens read (`lengths`), with room for `capacity`."""
+
+    def __init__(self, model: Dense, lengths: Sequence[int], capacity: int) -> None:
+        self.model = model
+        self.past = Past.blank(model.layers.sizes, lengths, capacity, model.head.weight)
+
+    def take(self, lanes: Sequence[int], _ids_WxN: Tensor, state: State) -> None:
+        """Let some lanes go on from what a prefill of equal lengths left."""
+        self.past.fill(lanes, state.kv["layers"], int(_ids_WxN.shape[1]))
+
+    def step(self, ids_B: Tensor) -> Tensor:
+        """Read one more token a lane; return the logits of the next (B x V)."""
+        self.past.moved = 0
+        return self.model.step(ids_B, Resumed(self.past, self.past.spot(range(len(self.past.lengths)))))
+
+    def mark(self) -> Callable[[], None]:
+        """Return a call that takes the session back to this point; rows written later are overwritten when it goes on."""
+        lengths = list(self.past.lengths)
+
+        def rewind() -> None:
+            self.past.lengths = list(lengths)
+
+        return rewind
+
+    def kept(self) -> Kept:
+        """Return the bytes of the state by stage, and what the last step read and wrote."""
+        return Kept({"layers": self.past.bytes()}, {}, {"layers": self.past.bytes(self.past.moved)})

@@ -1,0 +1,126 @@
+"""Count one-token steps: the telling ones run on the meta device, each held against its own closed form.
+
+Between two closing steps every count but the look-ups' bytes is linear in the tokens read (one more row to attend to),
+so of each such stretch the first and the last step are executed, and every closing step; a test executes them all.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from torch import Tensor
+
+from spanbench.count.distinct import Distinct, StepRows
+from spanbench.count.formula import closed_form, step_forms, steps_of
+from spanbench.count.ledger import TOTAL, Counted, Operation, run_ledger
+from spanbench.count.subject import Subject
+from spanbench.count.verify import equal
+from spanbench.model.latent import Latent
+from spanbench.model.pair import Model, mlps
+from spanbench.model.speak import Session, blank_session
+from spanbench.point import Point, Regime
+from spanbench.run.subjects import meta_ids, subject_of
+from spanbench.tally import Kept, Tally
+
+__all__ = ["spoken", "step_subject", "telling_steps"]
+
+MOST_STEPS = 24
+"""Steps that are executed at most; of a longer request those at its beginning and at its end."""
+
+
+def spoken(point: Point, arm: str, model: Model, regime: Regime, distinct: Distinct, *, every: bool = False) -> Counted:
+    """Count decode, decode_worst or request (its prefill first) of one arm; steps add up, but for the state.
+
+    `every` executes every step. Element-wise work of steps that were not executed is interpolated.
+
+    Raises:
+        CountMismatch: a step's ledger and its closed form disagree.
+    """
+    whole = closed_form(point, regime, distinct)[arm]
+    if regime == "decode_worst":
+        return _dearest(point, arm, model, distinct)
+    forms = step_forms(point, regime, distinct)[arm]
+    opening = [_prefill(point, arm, model, distinct)] if regime == "request" else []
+    at, steps = forms[len(opening) :], steps_of(point, regime)
+    chosen = list(steps) if every else telling_steps(point, arm, steps)
+    counted = {n: _step(point, arm, model, n, distinct, at[n - steps.start]) for n in chosen}
+    other = _other_work(point, arm, steps, {n: step.flops_other for n, step in counted.items()})
+    parts = [*opening, *counted.values()]
+    return Counted(dict(whole), _added([*(o.flops_other for o in opening), *other]), _census(parts), _operations(parts))
+
+
+def telling_steps(point: Point, arm: str, steps: range) -> list[int]:
+    """Return the steps (tokens read before each) to execute: closing ones, and both ends of each stretch between them."""
+    ends = [n for stretch in _stretches(point, arm, steps) for n in dict.fromkeys((stretch[0], stretch[-1]))]
+    return ends if len(ends) <= MOST_STEPS else ends[: MOST_STEPS // 2] + ends[-MOST_STEPS // 2 :]
+
+
+def _stretches(point: Point, arm: str, steps: range) -> Iterator[range]:
+    """Split steps where the work changes its kind: for the latent arm at each closing step, which is a stretch of its own."""
+    begin = steps.start
+    for n in steps:
+        if arm == "latent" and (n + 1) % point.span == 0:
+            yield from (stretch for stretch in (range(begin, n), range(n, n + 1)) if stretch)
+            begin = n + 1
+    if begin < steps.stop:
+        yield range(begin, steps.stop)
+
+
+def _step(point: Point, arm: str, model: Model, n: int, distinct: Distinct, form: Mapping[str, Tally]) -> Counted:
+    rows = distinct.steps[n - point.tokens]
+    counted = run_ledger(step_subject(model, blank_session(model, point.batch, n, 1), meta_ids(point)[:, 0], rows))
+    equal(form, counted, f"{arm}, step after {n:,} tokens")
+    return counted
+
+
+def _prefill(point: Point, arm: str, model: Model, distinct: Distinct) -> Counted:
+    counted = run_ledger(subject_of(model, "prefill", meta_ids(point), distinct))
+    equal(closed_form(point, "prefill", distinct)[arm], counted, f"{arm} prefill")
+    return counted
+
+
+def _dearest(point: Point, arm: str, model: Model, distinct: Distinct) -> Counted:
+    """Execute the step of decode with the most FLOPs, of equal ones the last."""
+    steps, forms = steps_of(point, "decode"), step_forms(point, "decode", distinct)[arm]
+    n = max(steps, key=lambda n: (forms[n - steps.start][TOTAL].flops(), n))
+    return _step(point, arm, model, n, distinct, closed_form(point, "decode_worst", distinct)[arm])
+
+
+def _other_work(point: Point, arm: str, steps: range, known: Mapping[int, Mapping[str, int]]) -> Iterator[Mapping[str, int] | None]:
+    """Yield the element-wise work of every step: executed, or between the ends of its stretch; None where an end is unknown."""
+    for stretch in _stretches(point, arm, steps):
+        first, last = known.get(stretch[0]), known.get(stretch[-1])
+        for n in stretch:
+            if first is None or last is None:
+                yield known.get(n)
+            else:
+                yield {s: first[s] + (last[s] - first[s]) * (n - stretch[0]) // max(1, len(stretch) - 1) for s in first}
+
+
+def _added(steps: Sequence[Mapping[str, int] | None]) -> dict[str, int]:
+    """Add up by stage; nothing where some step's work is unknown (a sum would be too small and not say so)."""
+    known = [step for step in steps if step is not None]
+    return {stage: sum(step[stage] for step in known) for stage in known[0]} if known and len(known) == len(steps) else {}
+
+
+def _census(steps: Sequence[Counted]) -> Counter[Operation]:
+    return sum((step.census for step in steps), Counter[Operation]())
+
+
+def _operations(steps: Sequence[Counted]) -> Counter[str]:
+    return sum((step.operations for step in steps), Counter[str]())
+
+
+def step_subject(model: Model, session: Session, ids_B: Tensor, rows: StepRows) -> Subject:
+    """Describe the next step of a session to the ledger and the witnesses."""
+
+    def call(ids: Tensor) -> tuple[Tensor, Kept]:
+        return session.step(ids), session.kept()
+
+    if isinstance(model, Latent):
+        distinct = {model.encoder_embedding: rows.encoder, model.decoder_embedding: rows.decoder}
+    else:
+        distinct = {model.embedding: rows.token}
+    return Subject(model, call, ids_B, model.stages(), list(mlps(model)), distinct)
