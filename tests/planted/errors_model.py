@@ -20,21 +20,22 @@ _LAYERS = errors_in(
     ),
     (
         "keys and values are expanded to every query head",
-        "k_WxTxGxE, v_WxTxGxE))\n",
-        "k_WxTxGxE, v_WxTxGxE))\n    k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], 1) for x in (k, v))\n",
+        "    grouped = q_WxHxTxE",
+        "    k_WxGxTxE, v_WxGxTxE = (x.repeat_interleave(q_WxHxTxE.shape[1] // x.shape[1], 1) for x in (k_WxGxTxE, v_WxGxTxE))\n"
+        "    grouped = q_WxHxTxE",
         "layers bytes_fused",
     ),
     ("attention ignores its mask", "is_causal=causal,", "is_causal=False,", "layers attention_flops_useful"),
     ("matrices with a bias", "bias=False", "bias=True", "layers params"),
-    ("the cache keeps queries", "keep.append((k.transpose", "keep.append((q.transpose", "layers bytes_compulsory"),
+    ("the cache keeps queries", "place.keep.append((k, v))", "place.keep.append((q, v))", "layers bytes_compulsory"),
 )
 
 _STACK = errors_in(
     "model.stack",
     ("no closing norm", "return self.norm(x_RxD)", "return x_RxD", "layers bytes_compulsory"),
     ("one norm for two", "self.mlp(self.mlp_norm(x_RxD))", "self.mlp(x_RxD)", "layers bytes_compulsory"),
-    ("a layer runs twice", "x_RxD = block(x_RxD, step)", "x_RxD = block(block(x_RxD, step), step)", "layers matrix_flops"),
-    ("the last layer is left out", "for block in self.blocks:", "for block in self.blocks[:-1]:", "layers matrix_flops"),
+    ("a layer runs twice", "x_RxD = block(x_RxD, place, memory)", "x_RxD = block(block(x_RxD, place, memory), place, memory)", "layers matrix_flops"),
+    ("the last layer is left out", "zip(self.blocks, self._places(x_RxD, how), self._memories(how), strict=True)", "zip(self.blocks[:-1], self._places(x_RxD, how), self._memories(how))", "layers matrix_flops"),
 )
 
 _LATENT = errors_in(
@@ -44,7 +45,7 @@ _LATENT = errors_in(
     (
         "the mixer runs twice",
         "c_RxZ = self.mixer(u_RxZ,",
-        "c_RxZ = self.mixer(self.mixer(u_RxZ, Layout(((prompts, spans),))),",
+        "c_RxZ = self.mixer(self.mixer(u_RxZ, Fresh(Layout(((prompts, spans),)))),",
         "mixer matrix_flops",
     ),
     (
@@ -53,8 +54,8 @@ _LATENT = errors_in(
         "Layout(((1, prompts * spans),)), None if",
         "mixer attention_flops",
     ),
-    ("the state has no c_K", "else [c_BxKxZ[:, -1]]", "else []", "mixer state_bytes"),
-    ("the state has all latents", "else [c_BxKxZ[:, -1]]", "else [c_BxKxZ]", "mixer state_bytes"),
+    ("the state has no c_K", "else [c_BxKxZ[:, -1].clone()]", "else []", "mixer state_bytes"),
+    ("the state has all latents", "else [c_BxKxZ[:, -1].clone()]", "else [c_BxKxZ]", "mixer state_bytes"),
     ("the open ids are not kept", '"decoder": [open_ids]', '"decoder": []', "decoder state_bytes"),
 )
 
@@ -74,9 +75,9 @@ _PARTS = [
         "model.decoder",
         (
             "a window is fed S tokens",
-            "rows = self._layers(windows, self._memory(windows, feed, context, keep), keep)",
+            "rows = self._layers(windows, memory, keep)",
             """fed = [torch.cat((window, window[:, :, -1:]), 2) for window in windows]
-        rows = [part[:, :, :-1] for part in self._layers(fed, self._memory(fed, feed, context, keep), keep)]""",
+        rows = [part[:, :, :-1] for part in self._layers(fed, remembered or self._memory(fed, feed, context, keep), keep)]""",
             "decoder matrix_flops",
         ),
         ("the decoder sees the future", "causal=True", "causal=False", "decoder attention_flops_useful"),
@@ -99,8 +100,8 @@ _PARTS = [
         ),
         (
             "start rows kept for each prompt",
-            "memory.keep.extend((k.contiguous(), v.contiguous()) for",
-            "memory.keep.extend((k.expand(memory.prompts, -1, -1, -1), v.expand(memory.prompts, -1, -1, -1)) for",
+            "memory.keep.extend(kv.values())",
+            "memory.keep.extend((k.expand(memory.prompts, -1, -1, -1), v.expand(memory.prompts, -1, -1, -1)) for k, v in kv.values())",
             "decoder bytes_compulsory",
         ),
     ),
@@ -122,7 +123,7 @@ _PARTS = [
             "\n        return self.head(last_BxD)[:, -1], ",
             "layers bytes_compulsory",
         ),
-        ("the state is one layer's", 'State({"layers": keep})', 'State({"layers": keep[:1]})', "layers bytes_compulsory"),
+        ("the state is one layer's", 'State({"layers": owned(keep)})', 'State({"layers": owned(keep[:1])})', "layers bytes_compulsory"),
     ),
 ]
 
@@ -182,13 +183,14 @@ _DEVICE = errors_in(
     ),
     (
         "keys expanded on a real device",
-        "k_WxTxGxE, v_WxTxGxE))\n",
-        "k_WxTxGxE, v_WxTxGxE))\n    k, v = (x if x.is_meta else x.repeat_interleave(q.shape[1] // x.shape[1], 1) for x in (k, v))\n",
+        "    grouped = q_WxHxTxE",
+        "    k_WxGxTxE, v_WxGxTxE = (x if x.is_meta else x.repeat_interleave(q_WxHxTxE.shape[1] // x.shape[1], 1) for x in (k_WxGxTxE, v_WxGxTxE))\n"
+        "    grouped = q_WxHxTxE",
         "runs of scaled_dot_product_attention 2×4×15×4 2×2×15×4 2×2×15×4",
     ),
 )
 
-_CALL = "F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, enable_gqa=q.shape[1] != k.shape[1])"
+_CALL = "F.scaled_dot_product_attention(q_WxHxTxE, k_WxGxTxE, v_WxGxTxE, attn_mask=mask, is_causal=causal, enable_gqa=grouped)"
 
 _CONTENTS = [
     *errors_in(
@@ -197,11 +199,12 @@ _CONTENTS = [
     ),
     *errors_in(
         "model.layers",
-        ("no mask on a real device", "is_causal=causal,", "is_causal=causal and q.is_meta,", "attention_flops_useful"),
+        ("no mask on a real device", "is_causal=causal,", "is_causal=causal and q_WxHxTxE.is_meta,", "attention_flops_useful"),
         (
             "attention in float64 on a real device",
             _CALL,
-            _CALL.replace("(q, k, v,", "(*(x if x.is_meta else x.double() for x in (q, k, v)),") + ".to(q.dtype)",
+            _CALL.replace("(q_WxHxTxE, k_WxGxTxE, v_WxGxTxE,", "(*(x if x.is_meta else x.double() for x in (q_WxHxTxE, k_WxGxTxE, v_WxGxTxE)),")
+            + ".to(q_WxHxTxE.dtype)",
             "bytes_fused",
         ),
     ),

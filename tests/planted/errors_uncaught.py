@@ -8,7 +8,7 @@ _OTHER = [
     *errors_in("count.attention", ("the softmax is 4 operations a score", "_SOFTMAX_WORK = 5", "_SOFTMAX_WORK = 4", "")),
     *errors_in("count.rules", ("a norm is 3 operations an element", "_NORM_WORK = 4", "_NORM_WORK = 3", "")),
     *errors_in(
-        "model.layers",
+        "model.rotary",
         ("heads are turned twice", "view_as_complex(pairs) * turn_Tx1xE", "view_as_complex(pairs) * turn_Tx1xE * turn_Tx1xE", ""),
     ),
 ]

@@ -5,6 +5,7 @@ The run is in inference mode, where linear maps, attention, convolutions and rec
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -214,7 +215,10 @@ def _paths_followed(mode: _Module) -> Iterator[None]:
     entering = register_module_forward_pre_hook(enter)
     leaving = register_module_forward_hook(leave, always_call=True)
     try:
-        yield
+        with warnings.catch_warnings():
+            # A compiled module fires them twice in the same place; a path is booked once however often it is entered.
+            warnings.filterwarnings("ignore", r"Using `torch.compile\(module\)` when there are global hooks", UserWarning)
+            yield
     finally:
         entering.remove()
         leaving.remove()

@@ -14,6 +14,8 @@ from tests.count.module.zoo import Calls
 class Keeper(nn.Module):
     """Changes everything that a forward can change."""
 
+    seen: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.norm, self.table = nn.BatchNorm1d(8), nn.Embedding(4, 8, max_norm=0.1)
@@ -22,10 +24,10 @@ class Keeper(nn.Module):
 
     def forward(self, x: Tensor, ids: Tensor) -> Tensor:
         self.cache = x
-        self.seen += 1
+        self.seen.add_(1)
         self.register_buffer("new", x)
         self.norm.eval() if self.training else self.norm.train()
-        y = self.norm.train()(x.relu_()) + self.table(ids) + torch.rand(8)
+        y: Tensor = self.norm.train()(x.relu_()) + self.table(ids) + torch.rand(8)
         self.eval()
         return y
 
@@ -46,7 +48,7 @@ def test_module_inputs_and_random_state_are_left_as_they_were(training: bool) ->
     assert all(parameter.requires_grad for parameter in module.parameters())
 
 
-@pytest.mark.parametrize("fails", [lambda x: torch.cdist(x, x), lambda x: x.missing])
+@pytest.mark.parametrize("fails", [lambda x: torch.cdist(x, x), lambda x: x.missing], ids=["refused", "raising"])
 def test_nothing_stays_behind_even_when_the_count_fails(fails: object) -> None:
     module = nn.Sequential(nn.BatchNorm1d(8), Calls(fails))  # type: ignore[arg-type]
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}

@@ -5,7 +5,8 @@ import torch
 
 from spanbench import count_module
 from spanbench.errors import UncountedOperation
-from tests.count.module.zoo import CASES, ON_META_ONLY, Case
+from tests.count.module.cases import CASES, ON_META_ONLY
+from tests.count.module.zoo import Case
 
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections:UserWarning")  # oneDNN has no kernel for it; torch has
 
