@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from spanbench import point
 from spanbench.model.layers import KeyValues, Linear, attend
-from spanbench.model.past import Cache, Spot
+from spanbench.model.past import Cache, Spot, owned
 
 __all__ = ["CrossAttention", "Memory", "Read", "Remembered", "staircase"]
 
@@ -78,7 +78,7 @@ class CrossAttention(nn.Module):
         """Make keys and values once for each source that is read, then read."""
         kv = {source: self._source(source, memory) for source in dict.fromkeys(read.source for read in memory.reads)}
         if memory.keep is not None:
-            memory.keep.extend(kv.values())
+            memory.keep.extend(owned(k, v) for k, v in kv.values())
         parts = q_RxHxE.split([memory.prompts * read.rows for read in memory.reads])
         return [
             self._attend(part, read.rows, kv[read.source], read.mask_RxK) for part, read in zip(parts, memory.reads, strict=True)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from spanbench.model.layers import Embedding, KeyValues, Layout, Linear
 from spanbench.model.stack import Fresh, Resumed, Stack
-from spanbench.model.state import State, owned
+from spanbench.model.state import State
 from spanbench.point import Shape
 
 __all__ = ["Dense"]
@@ -29,7 +29,7 @@ class Dense(nn.Module):
         """Return the last logits (B x V) and the keys and values of every layer."""
         keep: list[KeyValues] = []
         last_BxD = self._rows(ids_BxN, keep).view(*ids_BxN.shape, -1)[:, -1]
-        return self.head(last_BxD), State({"layers": owned(keep)})
+        return self.head(last_BxD), State({"layers": keep})
 
     def step(self, ids_B: Tensor, resumed: Resumed) -> Tensor:
         """Take one more token a lane, and return the logits of the next (B x V)."""

@@ -8,7 +8,7 @@ from spanbench.model.decoder import Decoder
 from spanbench.model.encoder import Encoder
 from spanbench.model.layers import Embedding, Layout, Linear
 from spanbench.model.stack import Fresh, Stack
-from spanbench.model.state import Keep, State, owned
+from spanbench.model.state import Keep, State
 from spanbench.model.windows import prefill_feed, score_feed
 from spanbench.point import Shape
 
@@ -56,7 +56,7 @@ class Latent(nn.Module):
         rows_BxD = self.decoder(self.decoder_embedding(feed.ids), feed, self.context(last), local)
         open_ids = ids_BxN[:, ids_BxN.shape[1] // self.span * self.span :]
         other = {"mixer": [] if c_BxKxZ is None else [c_BxKxZ[:, -1].clone()], "decoder": [open_ids]}
-        return self.head(rows_BxD), State({"mixer": owned(mixed.own), "decoder": owned(local.own)}, other, owned(local.memory))
+        return self.head(rows_BxD), State({"mixer": mixed.own, "decoder": local.own}, other, local.memory)
 
     def _mix(self, ids_BxN: Tensor, keep: Keep | None = None) -> Tensor | None:
         """Encode the complete spans and mix them: c_1 .. c_K (B x K x Z), None where no span is complete."""

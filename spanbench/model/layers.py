@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spanbench import point
-from spanbench.model.past import Cache, KeyValues, Spot
+from spanbench.model.past import Cache, KeyValues, Spot, owned
 from spanbench.model.rotary import rotate
 
 __all__ = ["MLP", "Attention", "Embedding", "KeyValues", "Layout", "Linear", "RMSNorm", "Stepped", "Windowed", "attend"]
@@ -113,7 +113,7 @@ class Attention(nn.Module):
     def _window(self, qkv_WxTxC: Tensor, place: Windowed) -> Tensor:
         q, k, v = self._heads(qkv_WxTxC, place.turn_Tx1xE[: qkv_WxTxC.shape[1]])
         if place.keep is not None:
-            place.keep.append((k, v))
+            place.keep.append(owned(k, v))
         return attend(q, k, v, causal=place.causal).flatten(0, 1)
 
     def _step(self, qkv_RxC: Tensor, place: Stepped) -> Tensor:

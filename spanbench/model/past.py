@@ -12,10 +12,15 @@ from torch import Tensor
 from spanbench import point
 from spanbench.model.rotary import rotary_table
 
-__all__ = ["Cache", "KeyValues", "Past", "Spot"]
+__all__ = ["Cache", "KeyValues", "Past", "Spot", "owned"]
 
 KeyValues = tuple[Tensor, Tensor]
 """Keys and values of one layer, each W x G x T x E, keys already rotated."""
+
+
+def owned(k: Tensor, v: Tensor) -> KeyValues:
+    """Copy keys and values out of the products they are views of, so that keeping them keeps nothing else."""
+    return k.contiguous(), v.contiguous()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 from spanbench.model.past import KeyValues
 from spanbench.tally import Kept
 
-__all__ = ["Keep", "State", "owned"]
+__all__ = ["Keep", "State"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,6 @@ class State:
         if self.memory:
             kv["decoder"] += _bytes(tensor for pair in self.memory for tensor in pair)
         return Kept(kv, {stage: _bytes(tensors) for stage, tensors in self.other.items()})
-
-
-def owned(kept: Iterable[KeyValues]) -> list[KeyValues]:
-    """Copy keys and values out of the products they are views of, so that keeping them keeps nothing else."""
-    return [(k.contiguous(), v.contiguous()) for k, v in kept]
 
 
 def _bytes(tensors: Iterable[Tensor]) -> int:

@@ -37,7 +37,7 @@ def witnesses_agree(point: Point, arm: str, regime: Regime, distinct: Distinct, 
     if known is None:
         known = _run(seen, arm, regime, distinct)
         remember(agreed, known)
-    depth = "" if seen.shape == point.shape else f" (deep stacks at {SHALLOW} layers)"
+    depth = "" if _sizes(seen, arm) == _sizes(point, arm) else f" (deep stacks at {SHALLOW} layers)"
     return [f"{check}{depth}" for check in known]
 
 

@@ -46,7 +46,7 @@ def test_every_beginning_gives_the_same_logits_in_score_and_in_prefill(point: Po
 
 @given(double_points())
 def test_the_state_has_the_rows_that_going_on_needs(point: Point) -> None:
-    """By shapes: batch, key-value heads, rows, head width; k and v of every layer (of a memory: rows before heads)."""
+    """By shapes: batch, key-value heads, rows, head width; k and v of every layer, and of a memory that is read."""
     shape, windows, batch, ids = point.shape, point.windows, point.batch, random_ids(point)
     models = arms(point)
     sizes = {part: (getattr(shape, part).kv_heads, getattr(shape, part).head_width) for part in ("token", "mixer", "decoder")}
@@ -56,8 +56,10 @@ def test_the_state_has_the_rows_that_going_on_needs(point: Point) -> None:
     mixed = (batch, sizes["mixer"][0], windows.complete, sizes["mixer"][1])
     assert shapes(latent.kv["mixer"]) == [mixed] * (shape.mixer.layers if windows.complete else 0)
     local = (batch, sizes["decoder"][0], shape.prefix + bool(windows.complete) * shape.carry + windows.open, sizes["decoder"][1])
-    memory = (batch, windows.complete, *sizes["decoder"]) if windows.complete else (1, shape.prefix, *sizes["decoder"])
-    assert shapes(latent.kv["decoder"]) == [local] * shape.decoder.layers + [memory] * shape.decoder.layers * shape.cross_attention
+    heads, width = sizes["decoder"]
+    memory = (batch, heads, windows.complete, width) if windows.complete else (1, heads, shape.prefix, width)
+    assert shapes(latent.kv["decoder"]) == [local] * shape.decoder.layers
+    assert shapes(latent.memory) == [memory] * shape.decoder.layers * shape.cross_attention
     assert [tuple(c.shape) for c in latent.other["mixer"]] == [(batch, shape.mixer.width)] * bool(windows.complete)
     assert [open_ids.tolist() for open_ids in latent.other["decoder"]] == [ids[:, windows.complete * point.span :].tolist()]
 

@@ -27,7 +27,7 @@ _LAYERS = errors_in(
     ),
     ("attention ignores its mask", "is_causal=causal,", "is_causal=False,", "layers attention_flops_useful"),
     ("matrices with a bias", "bias=False", "bias=True", "layers params"),
-    ("the cache keeps queries", "place.keep.append((k, v))", "place.keep.append((q, v))", "layers bytes_compulsory"),
+    ("the cache keeps queries", "place.keep.append(owned(k, v))", "place.keep.append(owned(q, v))", "layers bytes_compulsory"),
 )
 
 _STACK = errors_in(
@@ -100,7 +100,7 @@ _PARTS = [
         ),
         (
             "start rows kept for each prompt",
-            "memory.keep.extend(kv.values())",
+            "memory.keep.extend(owned(k, v) for k, v in kv.values())",
             "memory.keep.extend((k.expand(memory.prompts, -1, -1, -1), v.expand(memory.prompts, -1, -1, -1)) for k, v in kv.values())",
             "decoder bytes_compulsory",
         ),
@@ -123,7 +123,7 @@ _PARTS = [
             "\n        return self.head(last_BxD)[:, -1], ",
             "layers bytes_compulsory",
         ),
-        ("the state is one layer's", 'State({"layers": owned(keep)})', 'State({"layers": owned(keep[:1])})', "layers bytes_compulsory"),
+        ("the state is one layer's", 'State({"layers": keep})', 'State({"layers": keep[:1]})', "layers bytes_compulsory"),
     ),
 ]
 

@@ -51,8 +51,8 @@ class _Module(TorchDispatchMode):
         for path, part in module.named_modules():
             self.paths.setdefault(part, path)
         self.running: list[str] = [""]
-        self.reads, self.lineage = Reads(weights), Lineage(weights)
-        self.untouched = Untouched([*weights, *tensors_within(inputs)])
+        given = list(tensors_within(inputs))
+        self.reads, self.lineage, self.untouched = Reads(weights), Lineage(weights, given), Untouched([*weights, *given])
         self.calls: Counter[str] = Counter()
         self.by_operation: Counter[str] = Counter()
         self.by_module: Counter[str] = Counter({"": 0})
@@ -73,6 +73,7 @@ class _Module(TorchDispatchMode):
         if kind in _WORKS:
             self._check(func, tensors)
         self._check_leaving(name_of(func), tensors)
+        self.check_seen(tensors)
         self.untouched.before(func, call)
         contracted, attends = self.lineage.contracted(name_of(func), call, tensors)
         out = func(*args, **arguments)
@@ -109,6 +110,11 @@ class _Module(TorchDispatchMode):
         """Refuse `Tensor.numpy` and `tolist` of activations: both resolve the sign bit, and hardly anybody else does."""
         if name == "resolve_neg" and tensors[0].is_floating_point() and self.lineage.depends(tensors[0]):
             raise refuse("Tensor.numpy", f"what is done with activations outside torch is not seen ({self._where()})")
+
+    def check_seen(self, tensors: Iterable[Tensor]) -> None:
+        """Refuse what was computed out of sight: a dispatch mode, and inference mode too, hold for one thread."""
+        if any(tensor.grad_fn is not None and not self.lineage.knows(tensor) for tensor in tensors):
+            raise refuse("a tensor with a gradient", f"it was computed in another thread, or before the count ({self._where()})")
 
     def _book(self, func: OpOverload, kind: Class, call: Mapping[str, Any], tensors: Sequence[Tensor], out: Tensor) -> None:
         name = name_of(func)
@@ -170,6 +176,7 @@ def count_module(module: nn.Module, /, *example_inputs: Any, **kwargs: Any) -> M
         try:
             with _paths_followed(mode), torch.inference_mode(), mode:
                 outputs = module(*example_inputs, **kwargs)
+            mode.check_seen(tensors_within(outputs))
             read_bytes, reason = mode.reads.bytes((example_inputs, kwargs), outputs)
         finally:
             mode.untouched.restore()
@@ -193,8 +200,8 @@ def count_module(module: nn.Module, /, *example_inputs: Any, **kwargs: Any) -> M
 def _check_module(module: Any) -> None:
     if not isinstance(module, nn.Module):
         raise UsageError(f"count_module: expected a torch.nn.Module, got {type(module).__name__}")
-    named: list[tuple[str, object]] = [*module.named_parameters(), *module.named_buffers()]
-    lazy = next((name for name, tensor in named if isinstance(tensor, nn.parameter.UninitializedTensorMixin)), None)
+    named: list[tuple[str, Any]] = [*module.named_parameters(), *module.named_buffers()]
+    lazy = next((name for name, tensor in named if nn.parameter.is_lazy(tensor)), None)
     if lazy:
         raise UsageError(f"count_module: {lazy!r} is lazy and has no shape yet; call the module once first")
 

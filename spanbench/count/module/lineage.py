@@ -58,8 +58,9 @@ class _Product:
 class Lineage:
     """Facts about the storages of one run."""
 
-    def __init__(self, weights: Iterable[Tensor]) -> None:
+    def __init__(self, weights: Iterable[Tensor], inputs: Iterable[Tensor]) -> None:
         self._constant = {key_of(weight) for weight in weights}
+        self._given = self._constant | {key_of(tensor) for tensor in inputs}
         self._softmaxed: set[int | None] = set()
         self._products: dict[int | None, _Product] = {}
         self._held: dict[int | None, StorageWeakRef] = {}
@@ -67,6 +68,11 @@ class Lineage:
     def depends(self, tensor: Tensor) -> bool:
         """Whether the tensor holds anything made of the inputs; weights, buffers and positions do not."""
         return key_of(tensor) not in self._constant
+
+    def knows(self, tensor: Tensor) -> bool:
+        """Whether the tensor is a weight, an input, or was made by an operation of this run."""
+        key = key_of(tensor)
+        return key in self._given or key in self._held
 
     def contracted(self, name: str, call: Mapping[str, Any], tensors: Sequence[Tensor]) -> tuple[int, bool]:
         """Return the multiply-accumulates of a sum that contracts a product, and whether it looks like attention.

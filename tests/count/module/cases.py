@@ -10,6 +10,8 @@ from tests.count.module.zoo import (
     ROWS,
     Calls,
     Case,
+    InAThread,
+    SelfAttention,
     ThroughNumpy,
     by_hand,
     bytes_pair,
@@ -31,7 +33,9 @@ MLP = 2 * ROWS * (8 * 16 + 16 * 8)
 
 CASES = [
     # attention in all its forms
-    Case("SDPA", lambda: Calls(lambda q: F.scaled_dot_product_attention(q, q, q)), 2 * ATTENTION),
+    Case("SDPA", lambda: Calls(lambda q: F.scaled_dot_product_attention(q, q, q)), 2 * 3 * ATTENTION, images(2, 3, 5, 8)),
+    Case("SDPA of three dimensions", lambda: Calls(lambda q: F.scaled_dot_product_attention(q, q, q)), 2 * ATTENTION),
+    Case("MultiheadAttention, fast path", SelfAttention, PROJECTIONS + 2 * ATTENTION),
     Case(
         "SDPA outside inference mode",
         lambda: Calls(torch.inference_mode(mode=False)(lambda q: F.scaled_dot_product_attention(*[q.clone()[:, None]] * 3))),
@@ -91,6 +95,7 @@ CASES = [
         lambda: nn.LSTM(8, 6, 2, bidirectional=True, proj_size=3, batch_first=True),
         2 * ROWS * 2 * ((24 * 8 + 24 * 3 + 3 * 6) + (24 * 6 + 24 * 3 + 3 * 6)),
     ),
+    Case("LSTM", lambda: nn.LSTM(8, 6, batch_first=True), 2 * ROWS * 24 * (8 + 6)),
     Case("GRU", lambda: nn.GRU(8, 6), 2 * ROWS * (18 * 8 + 18 * 6)),
     Case("RNN", lambda: nn.RNN(8, 6, 2, nonlinearity="relu"), 2 * ROWS * (6 * 8 + 6 * 6 + 6 * 6 + 6 * 6)),
     Case("LSTMCell", lambda: nn.LSTMCell(8, 6), 2 * 5 * 24 * (8 + 6), images(5, 8)),
@@ -167,6 +172,7 @@ CASES = [
     Case("inverse", lambda: Calls(torch.linalg.inv), "aten.linalg_inv_ex", images(3, 3)),
     Case("custom operation", lambda: Calls(hidden_product), "spanbench_tests.hidden_product"),
     Case("NumPy inside", lambda: Calls(ThroughNumpy.apply), "Tensor.numpy", meta=False),
+    Case("another thread", InAThread, "another thread"),
     Case("sparse product", lambda: Calls(lambda x: x.to_sparse() @ x.T), "sparse", images(5, 8), meta=False),
     Case(
         "nested encoder", lambda: Calls(lambda x: torch.nested.nested_tensor([x[0], x[1, :3]]) @ torch.zeros(2, 8, 4)), "nested", meta=False

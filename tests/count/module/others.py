@@ -65,7 +65,13 @@ def compared() -> Iterator[tuple[str, int | None, int | None, int | None]]:
 def table() -> list[str]:
     """Return the Markdown table of the modules on which some counter does not say what count_module says."""
     rows = [row for row in compared() if set(row[1:]) != {row[1]}]
-    return [*HEAD, *(f"| {name} | {_cell(exact, 'refused')} | {_other(torchs, exact)} | {_other(fvcores, exact)} |" for name, exact, torchs, fvcores in rows)]
+    return [
+        *HEAD,
+        *(
+            f"| {name} | {_cell(exact, 'refused')} | {_other(torchs, exact)} | {_other(fvcores, exact)} |"
+            for name, exact, torchs, fvcores in rows
+        ),
+    ]
 
 
 def _cell(value: int | None, otherwise: str) -> str:

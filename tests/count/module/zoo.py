@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -75,6 +76,30 @@ class ThroughNumpy(torch.autograd.Function):
     @staticmethod
     def forward(_: Any, x: Tensor) -> Tensor:
         return torch.from_numpy(x.numpy() @ x.numpy().swapaxes(-1, -2))
+
+
+class InAThread(nn.Module):
+    """A product that a worker computes; no mode of this thread sees it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(self.linear, x).result() + 1
+
+
+class SelfAttention(nn.Module):
+    """One tensor is queries, keys and values: inference runs it as one operation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.attention(x, x, x)[0]
+        return out
 
 
 class Residual(nn.Module):
