@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from spanbench.cli.options import Format, Out, Verify, takes_request
 from spanbench.cli.output import check_out, keep, progress, put
+from spanbench.errors import UsageError
 from spanbench.presets import ALLOCATIONS
-from spanbench.request import Request
+from spanbench.request import DTYPE_ALIASES, Request
 
 __all__ = ["count", "tables"]
 
@@ -13,9 +18,31 @@ DOCUMENTS_POINTS = ((24, 8), (2048, 32))
 """(tokens, span) of the documents' two comparisons."""
 
 
+Module = Annotated[
+    str | None, typer.Option(metavar="PKG.MOD:FACTORY", help="Count a torch module of your own instead of the pair; FACTORY() returns it.")
+]
+Input = Annotated[
+    list[str] | None,
+    typer.Option("--input", metavar="[NAME=]SHAPE[:DTYPE]", help="An input of --module, such as 1x3x224x224 or ids=1x128:int64 (repeatable)."),
+]
+
+
 @takes_request
-def count(request: Request, verify: Verify = False, out: Out = None, fmt: Format = "table") -> None:
+def count(
+    context: typer.Context,
+    request: Request,
+    module: Module = None,
+    inputs: Input = None,
+    verify: Verify = False,
+    out: Out = None,
+    fmt: Format = "table",
+) -> None:
     """Count FLOPs, attention cells, parameters and bytes by stage and regime: exactly, at any size, without running a model."""
+    if module is not None:
+        _count_module(context, request, module, inputs or [], fmt)
+        return
+    if inputs:
+        raise UsageError(f"--input {inputs[0]}: belongs to --module, which is not given")
     from spanbench.cli.guard import checked_point
 
     check_out(out)
@@ -27,6 +54,16 @@ def count(request: Request, verify: Verify = False, out: Out = None, fmt: Format
         record = run.count(point, prompt, convention, verify=verify, progress=tell)
     with keep(out, record):
         put(render_count, record, fmt)
+
+
+def _count_module(context: typer.Context, request: Request, module: str, inputs: list[str], fmt: str) -> None:
+    """Count a user's module, on meta unless a device was asked for; what shapes the pair has no meaning here."""
+    from spanbench.cli.module import count_module_command
+
+    given = [name for name in context.params if str(getattr(context.get_parameter_source(name), "name", "")) == "COMMANDLINE"]
+    if strangers := sorted(set(given) - {"module", "inputs", "fmt", "device", "dtype"}):
+        raise UsageError(f"--{strangers[0].replace('_', '-')}: does not go with --module; it takes --input, --device, --dtype and --format")
+    count_module_command(module, inputs, fmt, request.device if "device" in given else "meta", DTYPE_ALIASES.get(request.dtype, request.dtype))
 
 
 def tables(fmt: Format = "table") -> None:

@@ -99,9 +99,9 @@ def takes_request(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def wrapper(**values: Any) -> None:
         request = _request(**{name: values.pop(name) for name in shared})
-        command(request, **values)
+        command(request=request, **values)
 
-    parameters = [*shared.values(), *own]
+    parameters = sorted([*shared.values(), *own], key=lambda p: p.default is not p.empty)  # the parser's context has no default
     wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads the options from here
     wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
     return wrapper

@@ -21,17 +21,19 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
     """
     if isinstance(value, Tensor):
         yield value
-    elif getattr(value, "holds_state", False):
-        return
-    elif isinstance(value, Mapping):
-        for part in value.values():
+    else:
+        for part in _parts(value):
             yield from tensors_in(part)
-    elif isinstance(value, (list, tuple)):
-        for part in value:
-            yield from tensors_in(part)
-    elif is_dataclass(value) and not isinstance(value, type):
-        for field in fields(value):
-            yield from tensors_in(getattr(value, field.name))
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, Mapping):
+        return value.values()
+    if isinstance(value, (list, tuple)):
+        return value
+    if is_dataclass(value) and not isinstance(value, type) and not getattr(value, "holds_state", False):
+        return (getattr(value, field.name) for field in fields(value))
+    return ()
 
 
 def storage_key(tensor: Tensor) -> int:

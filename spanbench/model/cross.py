@@ -80,9 +80,7 @@ class CrossAttention(nn.Module):
         if memory.keep is not None:
             memory.keep.extend(owned(k, v) for k, v in kv.values())
         parts = q_RxHxE.split([memory.prompts * read.rows for read in memory.reads])
-        return [
-            self._attend(part, read.rows, kv[read.source], read.mask_RxK) for part, read in zip(parts, memory.reads, strict=True)
-        ]
+        return [self._attend(part, read.rows, kv[read.source], read.mask_RxK) for part, read in zip(parts, memory.reads, strict=True)]
 
     def _recall(self, q_RxHxE: Tensor, memory: Remembered) -> Tensor:
         if not isinstance(memory.kept, Cache) or memory.spot is None:

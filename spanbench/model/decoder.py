@@ -74,7 +74,7 @@ class Decoder(nn.Module):
 
     def _row(self, e_WxD: Tensor, row: Row) -> Tensor:
         """Without layers a row is its embedding on top of the window's last prefix slot."""
-        return self.stack(e_WxD, row.resumed) if self.stack.blocks else e_WxD + row.slot_WxD  # type: ignore[no-any-return]  # nn.Module calls are untyped
+        return self.stack(e_WxD, row.resumed) if self.stack.blocks else e_WxD + row.slot_WxD
 
     def _windows(self, e_RxD: Tensor, feed: Feed, slots_BxKxPxD: Tensor | None) -> list[Tensor]:
         """Put the slots in front of the token rows: for each group B x count x T x Dd."""

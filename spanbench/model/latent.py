@@ -23,7 +23,7 @@ class Bridge(Linear):
         self.prefix = shape.prefix
 
     def forward(self, c_BxKxZ: Tensor) -> Tensor:
-        return super().forward(c_BxKxZ).unflatten(-1, (self.prefix, -1))
+        return super().forward(c_BxKxZ).unflatten(-1, (self.prefix, -1))  # type: ignore[no-any-return]  # Tensor.unflatten is untyped
 
 
 class Latent(nn.Module):

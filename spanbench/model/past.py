@@ -119,7 +119,15 @@ class Past:
         mask_Wx1x1xT = (torch.arange(end, device=device) <= last[:, None])[:, None, None]
         return Spot(end, self.turn_TxE[last][:, None], last, torch.tensor(list(lanes), device=device), mask_Wx1x1xT)
 
-    def bytes(self, rows: int | None = None) -> int:
-        """Return the bytes of so many rows in all layers; of all that are filled by default."""
-        a_row = sum(t.element_size() * t.shape[1] * t.shape[3] for c in self.caches for t in (c.k_BxGxTxE, c.v_BxGxTxE))
-        return a_row * (sum(self.lengths) if rows is None else rows)
+    def bytes(self) -> int:
+        """Return the bytes of the rows that are filled, in all layers."""
+        return self._row_bytes * sum(self.lengths)
+
+    def moved_bytes(self) -> int:
+        """Return the bytes of the rows that were read or written, in all layers."""
+        return self._row_bytes * self.moved
+
+    @property
+    def _row_bytes(self) -> int:
+        held = [kept for cache in self.caches for kept in (cache.k_BxGxTxE, cache.v_BxGxTxE)]
+        return sum(kept.element_size() * kept.shape[1] * kept.shape[3] for kept in held)

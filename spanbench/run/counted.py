@@ -30,9 +30,7 @@ class Counts:
     verified: list[str] = field(default_factory=lambda: ["closed form = ledger"])
 
 
-def count_point(
-    point: Point, ids: Sequence[Sequence[int]], *, verify: bool = False, progress: Callable[[str, int, int], None]
-) -> Counts:
+def count_point(point: Point, ids: Sequence[Sequence[int]], *, verify: bool = False, progress: Callable[[str, int, int], None]) -> Counts:
     """Count both arms on the meta device and hold every count against the closed form and the witnesses.
 
     Raises:

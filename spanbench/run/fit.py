@@ -64,5 +64,6 @@ def check_fit(point: Point, *, must_run: bool) -> str | None:
         return None
     sizes = f"both arms need about {short('peak_bytes', needed)}, {short('peak_bytes', available)} are free on {point.device}"
     if must_run:
-        raise NotEnoughMemory(f"--run: not enough memory for preset {point.preset!r}: {sizes}; take fewer --tokens, a smaller --preset or --dtype bf16")
+        mend = "take fewer --tokens, a smaller --preset or --dtype bf16"
+        raise NotEnoughMemory(f"--run: not enough memory for preset {point.preset!r}: {sizes}; {mend}")
     return f"Counted and not run: {sizes}."

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from spanbench.count.distinct import Distinct, StepRows
 from spanbench.count.formula import closed_form, step_forms, steps_of
@@ -119,6 +118,7 @@ def step_subject(model: Model, session: Session, ids_B: Tensor, rows: StepRows) 
     def call(ids: Tensor) -> tuple[Tensor, Kept]:
         return session.step(ids), session.kept()
 
+    distinct: dict[nn.Module, int]
     if isinstance(model, Latent):
         distinct = {model.encoder_embedding: rows.encoder, model.decoder_embedding: rows.decoder}
     else:

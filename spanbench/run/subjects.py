@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from spanbench.count.distinct import Distinct
 from spanbench.count.subject import Subject
@@ -32,8 +32,9 @@ def subject_of(model: Model, regime: Regime, ids_BxN: Tensor, distinct: Distinct
 
     def call(ids: Tensor) -> tuple[Tensor, Kept | None]:
         logits, state = forward(model, regime, ids)
-        return logits, state and state.kept()
+        return logits, None if state is None else state.kept()
 
+    rows: dict[nn.Module, int]
     if isinstance(model, Latent):
         rows = {model.encoder_embedding: distinct.encoder, model.decoder_embedding: distinct.decoder[regime]}
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -52,7 +53,7 @@ def time_point(
     pair, ids_BxN = build_pair(point), ids_tensor(ids, point.device)
     for regime in point.regimes:
         _check_census(pair, regime, ids_BxN, counts)
-        measured = _measure(pair, regime, ids_BxN, point, plan, meter, lambda done, of, regime=regime: progress(f"timing {regime}", done, of))
+        measured = _measure(pair, regime, ids_BxN, point, plan, meter, partial(progress, f"timing {regime}"))
         timed.measures[regime] = _measures(measured, regime)
         timed.schedule[regime] = {"order": list(measured.order), "repeats": {a.name: a.repeats for a in measured.arms.values()}}
         timed.warnings.extend(f"{regime}: {caution.text} [{caution.code}]" for caution in measured.cautions)
@@ -69,7 +70,7 @@ def _check_census(pair: Pair, regime: Regime, ids_BxN: Tensor, counts: Counts) -
 def _measure(
     pair: Pair, regime: Regime, ids_BxN: Tensor, point: Point, plan: Plan, meter: Meter, progress: Callable[[int, int], None]
 ) -> PairMeasurement:
-    arms = {arm: (lambda model=model: forward(model, regime, ids_BxN)) for arm, model in pair.arms().items()}
+    arms = {arm: partial(forward, model, regime, ids_BxN) for arm, model in pair.arms().items()}
     with torch.inference_mode():
         return measure_pair(arms, plan, meter, synchronize=synchronizer(point.device), progress=progress)
 

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from tests.planted.planting import errors_in
 
+_EXPANDED = """\
+    repeats = q_WxHxTxE.shape[1] // k_WxGxTxE.shape[1]
+    k_WxGxTxE, v_WxGxTxE = ({}.repeat_interleave(repeats, 1) for x in (k_WxGxTxE, v_WxGxTxE))
+    grouped = q_WxHxTxE"""
+
 _LAYERS = errors_in(
     "model.layers",
     (
@@ -21,8 +26,7 @@ _LAYERS = errors_in(
     (
         "keys and values are expanded to every query head",
         "    grouped = q_WxHxTxE",
-        "    k_WxGxTxE, v_WxGxTxE = (x.repeat_interleave(q_WxHxTxE.shape[1] // x.shape[1], 1) for x in (k_WxGxTxE, v_WxGxTxE))\n"
-        "    grouped = q_WxHxTxE",
+        _EXPANDED.format("x"),
         "layers bytes_fused",
     ),
     ("attention ignores its mask", "is_causal=causal,", "is_causal=False,", "layers attention_flops_useful"),
@@ -34,8 +38,13 @@ _STACK = errors_in(
     "model.stack",
     ("no closing norm", "return self.norm(x_RxD)", "return x_RxD", "layers bytes_compulsory"),
     ("one norm for two", "self.mlp(self.mlp_norm(x_RxD))", "self.mlp(x_RxD)", "layers bytes_compulsory"),
-    ("a layer runs twice", "x_RxD = block(x_RxD, place, memory)", "x_RxD = block(block(x_RxD, place, memory), place, memory)", "layers matrix_flops"),
-    ("the last layer is left out", "zip(self.blocks, self._places(x_RxD, how), self._memories(how), strict=True)", "zip(self.blocks[:-1], self._places(x_RxD, how), self._memories(how))", "layers matrix_flops"),
+    ("a layer runs twice", "= block(x_RxD, place, memory)", "= block(block(x_RxD, place, memory), place, memory)", "layers matrix_flops"),
+    (
+        "the last layer is left out",
+        "zip(self.blocks, self._places(x_RxD, how), self._memories(how), strict=True)",
+        "zip(self.blocks[:-1], self._places(x_RxD, how), self._memories(how))",
+        "layers matrix_flops",
+    ),
 )
 
 _LATENT = errors_in(
@@ -184,12 +193,12 @@ _DEVICE = errors_in(
     (
         "keys expanded on a real device",
         "    grouped = q_WxHxTxE",
-        "    k_WxGxTxE, v_WxGxTxE = (x if x.is_meta else x.repeat_interleave(q_WxHxTxE.shape[1] // x.shape[1], 1) for x in (k_WxGxTxE, v_WxGxTxE))\n"
-        "    grouped = q_WxHxTxE",
+        _EXPANDED.format("x if x.is_meta else x"),
         "runs of scaled_dot_product_attention 2×4×15×4 2×2×15×4 2×2×15×4",
     ),
 )
 
+_OPERANDS = "(q_WxHxTxE, k_WxGxTxE, v_WxGxTxE,"
 _CALL = "F.scaled_dot_product_attention(q_WxHxTxE, k_WxGxTxE, v_WxGxTxE, attn_mask=mask, is_causal=causal, enable_gqa=grouped)"
 
 _CONTENTS = [
@@ -203,8 +212,7 @@ _CONTENTS = [
         (
             "attention in float64 on a real device",
             _CALL,
-            _CALL.replace("(q_WxHxTxE, k_WxGxTxE, v_WxGxTxE,", "(*(x if x.is_meta else x.double() for x in (q_WxHxTxE, k_WxGxTxE, v_WxGxTxE)),")
-            + ".to(q_WxHxTxE.dtype)",
+            _CALL.replace(_OPERANDS, f"(*(x if x.is_meta else x.double() for x in {_OPERANDS})),") + ".to(q_WxHxTxE.dtype)",
             "bytes_fused",
         ),
     ),

@@ -22,9 +22,9 @@ class DenseSession:
         self.model = model
         self.past = Past.blank(model.layers.sizes, lengths, capacity, model.head.weight)
 
-    def take(self, lanes: Sequence[int], _ids_WxN: Tensor, state: State) -> None:
+    def take(self, lanes: Sequence[int], ids_WxN: Tensor, state: State) -> None:
         """Let some lanes go on from what a prefill of equal lengths left."""
-        self.past.fill(lanes, state.kv["layers"], int(_ids_WxN.shape[1]))
+        self.past.fill(lanes, state.kv["layers"], int(ids_WxN.shape[1]))
 
     def step(self, ids_B: Tensor) -> Tensor:
         """Read one more token a lane; return the logits of the next (B x V)."""
@@ -42,4 +42,4 @@ class DenseSession:
 
     def kept(self) -> Kept:
         """Return the bytes of the state by stage, and what the last step read and wrote."""
-        return Kept({"layers": self.past.bytes()}, {}, {"layers": self.past.bytes(self.past.moved)})
+        return Kept({"layers": self.past.bytes()}, {}, {"layers": self.past.moved_bytes()})

@@ -153,7 +153,8 @@ class LatentSession:
         counters = [list(self.spans), list(self.opened)]
         pasts = [past for past in (self.mixer, self.local, self.memory) if past is not None]
         lengths = [list(past.lengths) for past in pasts]
-        held = [t for cache in self.local.caches for t in (cache.k_BxGxTxE, cache.v_BxGxTxE)] + [self.latent_BxZ, self.slot_BxD, self.ids_BxS]
+        held = [kept for cache in self.local.caches for kept in (cache.k_BxGxTxE, cache.v_BxGxTxE)]
+        held += [self.latent_BxZ, self.slot_BxD, self.ids_BxS]
         copies = [tensor.clone() for tensor in held]
 
         def rewind() -> None:
@@ -176,14 +177,21 @@ class LatentSession:
         item, width = self.latent_BxZ.element_size(), self.model.shape.mixer.width
         latents = sum(spans > 0 for spans in self.spans) * width * item
         ids = sum(self.opened) * self.ids_BxS.element_size()
-        kv = {"mixer": self.mixer.bytes(), "decoder": self._decoder_bytes(None, not all(self.spans))}
-        moved = {"mixer": self.mixer.bytes(self.mixer.moved), "decoder": self._decoder_bytes("moved", self.start_read)}
+        kv = {"mixer": self.mixer.bytes(), "decoder": self.local.bytes() + self._memory_bytes()}
+        moved = {"mixer": self.mixer.moved_bytes(), "decoder": self.local.moved_bytes() + self._memory_moved_bytes()}
         return Kept(kv, {"mixer": latents, "decoder": ids}, moved)
 
-    def _decoder_bytes(self, which: str | None, start: bool) -> int:
-        """Return the bytes of the decoder's own and its memory's rows; start rows are one set for all lanes."""
-        pasts = [past for past in (self.local, self.memory) if past is not None]
-        rows = sum(past.bytes(past.moved if which else None) for past in pasts)
-        shape, item = self.model.shape, self.latent_BxZ.element_size()
-        one_set = 2 * shape.decoder.layers * shape.prefix * shape.decoder.kv_width * item
-        return rows + (one_set if start and self.memory is not None else 0)
+    def _memory_bytes(self) -> int:
+        """Return the bytes of the memory's rows; start rows are one set for all lanes that read it."""
+        if self.memory is None:
+            return 0
+        return self.memory.bytes() + (0 if all(self.spans) else self._start_bytes())
+
+    def _memory_moved_bytes(self) -> int:
+        if self.memory is None:
+            return 0
+        return self.memory.moved_bytes() + (self._start_bytes() if self.start_read else 0)
+
+    def _start_bytes(self) -> int:
+        shape = self.model.shape
+        return 2 * shape.decoder.layers * shape.prefix * shape.decoder.kv_width * self.latent_BxZ.element_size()

@@ -32,16 +32,14 @@ def start_session(model: Model, prompts: Sequence[Sequence[int]], steps: int) ->
     """
     lengths = [len(prompt) for prompt in prompts]
     session = _session(model, lengths, max(lengths) + steps)
-    logits: Tensor | None = None
+    weight = model.head.weight
+    logits_BxV = weight.new_empty(len(prompts), len(weight))
     for length in dict.fromkeys(lengths):
         lanes = [lane for lane, own in enumerate(lengths) if own == length]
-        ids = torch.tensor([list(prompts[lane]) for lane in lanes], device=model.head.weight.device)
-        last, state = model.prefill(ids)
-        session.take(lanes, ids, state)
-        logits = last.new_empty(len(prompts), last.shape[-1]) if logits is None else logits
-        logits[lanes] = last
-    assert logits is not None, "a batch has at least one prompt"
-    return session, logits
+        ids_WxN = torch.tensor([list(prompts[lane]) for lane in lanes], device=weight.device)
+        logits_BxV[lanes], state = model.prefill(ids_WxN)
+        session.take(lanes, ids_WxN, state)
+    return session, logits_BxV
 
 
 def _session(model: Model, lengths: Sequence[int], capacity: int) -> Session:

@@ -39,7 +39,7 @@ def printed(counter: Counter, case: Case) -> int | None:
         module, inputs = case.build().train(case.train), case.inputs()
     try:
         return counter(module, inputs)
-    except Exception:  # whatever it raises, it prints no number
+    except Exception:  # noqa: BLE001 - whatever it raises, it prints no number
         return None
 
 
@@ -64,14 +64,11 @@ def compared() -> Iterator[tuple[str, int | None, int | None, int | None]]:
 
 def table() -> list[str]:
     """Return the Markdown table of the modules on which some counter does not say what count_module says."""
-    rows = [row for row in compared() if set(row[1:]) != {row[1]}]
-    return [
-        *HEAD,
-        *(
-            f"| {name} | {_cell(exact, 'refused')} | {_other(torchs, exact)} | {_other(fvcores, exact)} |"
-            for name, exact, torchs, fvcores in rows
-        ),
-    ]
+    return [*HEAD, *(_row(*row) for row in compared() if set(row[1:]) != {row[1]})]
+
+
+def _row(name: str, exact: int | None, torchs: int | None, fvcores: int | None) -> str:
+    return f"| {name} | {_cell(exact, 'refused')} | {_other(torchs, exact)} | {_other(fvcores, exact)} |"
 
 
 def _cell(value: int | None, otherwise: str) -> str:

@@ -46,7 +46,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(("factory", "text", "device", "flops"), [
-    ("linear", "2x8", "meta", 96), ("made", "2x8", "cpu", 96), ("embedding", "2x5:int64", "meta", 480), ("embedding", "2x5:int64", "cpu", 480),
+    ("linear", "2x8", "meta", 96), ("made", "2x8", "cpu", 96), ("embedding", "2x5:int64", "meta", 480),
+    ("embedding", "2x5:int64", "cpu", 480),
     ("Scope.Inner", "7", "meta", 0), ("Data", "4", "cpu", 0),
 ])  # fmt: skip
 def test_a_module_is_made_and_counted(factory: str, text: str, device: str, flops: int, capsys: pytest.CaptureFixture[str]) -> None:

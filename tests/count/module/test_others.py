@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,12 @@ def test_the_page_shows_every_difference_and_no_other() -> None:
     lines = PAGE.read_text(encoding="utf-8").splitlines()
     shown = [line for line in lines[lines.index("<!-- table: python -m tests.count.module.others -->") :] if line.startswith("|")]
     assert shown == table()
+
+
+def test_the_example_on_the_page_holds(tmp_path: Path) -> None:
+    (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    (tmp_path / "example.py").write_text(code, encoding="utf-8")
+    assert runpy.run_path(str(tmp_path / "example.py"))["counted"].params == 4 * 512 * 512 + 2 * 512 * 2048 + 2048 + 9 * 512
 
 
 def test_they_agree_on_modules_whose_products_all_of_them_know(rows: list[tuple[str, int | None, int | None, int | None]]) -> None:

@@ -87,7 +87,8 @@ class InAThread(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         with ThreadPoolExecutor(1) as pool:
-            return pool.submit(self.linear, x).result() + 1
+            y: Tensor = pool.submit(self.linear, x).result()
+        return y + 1
 
 
 class SelfAttention(nn.Module):
