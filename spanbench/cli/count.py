@@ -19,11 +19,11 @@ DOCUMENTS_POINTS = ((24, 8), (2048, 32))
 
 
 Module = Annotated[
-    str | None, typer.Option(metavar="PKG.MOD:FACTORY", help="Count a torch module of your own instead of the pair; FACTORY() returns it.")
+    str | None, typer.Option(metavar="PKG.MOD:FACTORY", help="Count a torch module instead of the pair; FACTORY() returns it.")
 ]
 Input = Annotated[
     list[str] | None,
-    typer.Option("--input", metavar="[NAME=]SHAPE[:DTYPE]", help="An input of --module, such as 1x3x224x224 or ids=1x128:int64 (repeatable)."),
+    typer.Option("--input", metavar="[NAME=]SHAPE[:DTYPE]", help="An input of --module: 1x3x224x224, ids=1x128:int64 (repeatable)."),
 ]
 
 
@@ -63,7 +63,8 @@ def _count_module(context: typer.Context, request: Request, module: str, inputs:
     given = [name for name in context.params if str(getattr(context.get_parameter_source(name), "name", "")) == "COMMANDLINE"]
     if strangers := sorted(set(given) - {"module", "inputs", "fmt", "device", "dtype"}):
         raise UsageError(f"--{strangers[0].replace('_', '-')}: does not go with --module; it takes --input, --device, --dtype and --format")
-    count_module_command(module, inputs, fmt, request.device if "device" in given else "meta", DTYPE_ALIASES.get(request.dtype, request.dtype))
+    device = request.device if "device" in given else "meta"
+    count_module_command(module, inputs, fmt, device, DTYPE_ALIASES.get(request.dtype, request.dtype))
 
 
 def tables(fmt: Format = "table") -> None:
