@@ -170,9 +170,16 @@ CASES = [
     Case("FFT", lambda: Calls(torch.fft.rfft), "aten._fft_r2c"),
     Case("complex product", lambda: Calls(lambda x: x.to(torch.complex64) @ x.mT.to(torch.complex64)), "complex"),
     Case("inverse", lambda: Calls(torch.linalg.inv), "aten.linalg_inv_ex", images(3, 3)),
-    Case("custom operation", lambda: Calls(hidden_product), "spanbench_tests.hidden_product"),
+    Case("custom operation", lambda: Calls(hidden_product), "spanbench_tests.relu"),
     Case("NumPy inside", lambda: Calls(ThroughNumpy.apply), "Tensor.numpy", meta=False),
     Case("another thread", InAThread, "another thread"),
+    Case("another thread, then more", lambda: nn.Sequential(InAThread(), nn.ReLU()), "another thread"),
+    Case(
+        "complex convolution",
+        lambda: nn.Conv1d(5, 3, 2, dtype=torch.complex64),
+        "complex",
+        lambda: (torch.zeros(2, 5, 8, dtype=torch.complex64),),
+    ),
     Case("sparse product", lambda: Calls(lambda x: x.to_sparse() @ x.T), "sparse", images(5, 8), meta=False),
     Case(
         "nested encoder", lambda: Calls(lambda x: torch.nested.nested_tensor([x[0], x[1, :3]]) @ torch.zeros(2, 8, 4)), "nested", meta=False

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -191,6 +192,21 @@ def test_what_is_no_module_or_has_no_shape_yet_is_a_usage_error() -> None:
         count_module(3)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match=r"'0\.weight' is lazy"):
         count_module(nn.Sequential(nn.LazyLinear(3)), torch.zeros(1, 2))
+
+
+def test_a_submodule_that_fails_and_is_caught_is_left_all_the_same() -> None:
+    class Tries(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.wrong, self.right = nn.Linear(7, 3), nn.Linear(8, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            with contextlib.suppress(RuntimeError):
+                self.wrong(x)
+            out: Tensor = self.right(x)
+            return out
+
+    assert count_module(Tries(), torch.zeros(2, 8)).by_module == {"": 96, "wrong": 0, "right": 96}
 
 
 def test_an_error_of_the_module_is_its_own() -> None:

@@ -62,7 +62,7 @@ def one_query(q: Tensor) -> Tensor:
     return (scores.softmax(-1)[..., None] * (q - 1)).sum(1)
 
 
-@torch.library.custom_op("spanbench_tests::hidden_product", mutates_args=())
+@torch.library.custom_op("spanbench_tests::relu", mutates_args=())
 def hidden_product(x: Tensor) -> Tensor:
     return x @ x.mT
 
@@ -88,7 +88,7 @@ class InAThread(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         with ThreadPoolExecutor(1) as pool:
             y: Tensor = pool.submit(self.linear, x).result()
-        return y + 1
+        return y
 
 
 class SelfAttention(nn.Module):
