@@ -16,6 +16,7 @@ __all__ = [
     "ID_BYTES",
     "POOLS",
     "REGIMES",
+    "SPOKEN",
     "Point",
     "Pool",
     "Regime",
@@ -31,6 +32,8 @@ Regime = Literal["score", "prefill", "decode", "decode_worst", "request"]
 POOLS: tuple[Pool, ...] = get_args(Pool)
 ALL_REGIMES: tuple[Regime, ...] = get_args(Regime)
 REGIMES: tuple[Regime, ...] = ("score", "prefill")
+SPOKEN: tuple[Regime, ...] = ("decode", "decode_worst", "request")
+"""Regimes that take one token a step."""
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
 ID_BYTES = 8  # token ids are int64
 
@@ -218,6 +221,16 @@ class Point:
     def windows(self) -> Windows:
         """The windows of one prompt of this point."""
         return Windows(self.tokens, self.span, self.shape.prefix, self.shape.carry)
+
+    def steps(self, regime: Regime) -> int:
+        """Return what a regime's figures sum over: its forwards and one-token steps."""
+        return {"decode": self.span, "request": self.generate}.get(regime, 1)
+
+    @property
+    def said(self) -> int:
+        """Tokens that are fed one a step after the prompt, in the regime that takes the most of them."""
+        taken = {"decode": self.span, "decode_worst": self.span, "request": self.generate - 1}
+        return max((taken.get(regime, 0) for regime in self.regimes), default=0)
 
     @property
     def itemsize(self) -> int:

@@ -64,6 +64,11 @@ class Prompt:
             whole.update(line.tobytes())
         return whole.hexdigest()
 
+    def following(self, steps: int) -> tuple[tuple[int, ...], ...]:
+        """Return for each row the text's next `steps` ids: what both arms are fed after the prompt, whatever they would say."""
+        starts = (self.tokens * (row + 1) for row in range(len(self.ids)))
+        return tuple(tuple(self.text[(start + step) % len(self.text)] for step in range(steps)) for start in starts)
+
     def cut(self, tokens: int, batch: int) -> Prompt:
         """Return `batch` rows of the same text's next `tokens` tokens; the text is not read again."""
         endless = cycle(self.text)

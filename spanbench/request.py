@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any, cast
 
 from spanbench.errors import UsageError, suggest
-from spanbench.point import DTYPE_BYTES, REGIMES, Point, Regime, check_choice
+from spanbench.point import ALL_REGIMES, DTYPE_BYTES, REGIMES, Point, Regime, check_choice
 from spanbench.presets import ALLOCATIONS, DEFAULT_ALLOCATION, DEFAULT_PRESET, PRESETS, check_override, resolve
 from spanbench.prompt import Prompt, load_prompt
 from spanbench.tally import CONVENTIONS, Convention
 
-__all__ = ["DEFAULT_SPAN", "DEFAULT_TOKENS", "DTYPES", "Request", "parse_overrides", "point_of", "read_toml"]
+__all__ = ["DEFAULT_GENERATE", "DEFAULT_SPAN", "DEFAULT_TOKENS", "DTYPES", "Request", "parse_overrides", "point_of", "read_toml"]
 
 DEFAULT_TOKENS = 2048
 DEFAULT_SPAN = 32
+DEFAULT_GENERATE = 64
 DTYPE_ALIASES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16", "fp64": "float64"}
 DTYPES = (*DTYPE_BYTES, *DTYPE_ALIASES)
 LARGEST_SEED = 2**63 - 1
@@ -37,6 +38,7 @@ class Request:
     tokens: int | None = None
     span: int = DEFAULT_SPAN
     batch: int = 1
+    generate: int = DEFAULT_GENERATE
     regimes: tuple[str, ...] = REGIMES
     prompt: str | None = None
     tokenizer: str | None = None
@@ -98,7 +100,7 @@ def _flatten(table: Any, where: str) -> dict[str, Any]:
 
 
 def _toml_value(key: str, value: Any, where: str) -> Any:
-    numbers = {"tokens", "span", "batch", "seed"}
+    numbers = {"tokens", "span", "batch", "generate", "seed"}
     known = {f.name for f in fields(Request)}
     if key not in known:
         raise UsageError(f"{where}: unknown key {key!r}{suggest(key, known)}")
@@ -113,7 +115,7 @@ def _toml_value(key: str, value: Any, where: str) -> Any:
 def _toml_regimes(value: Any, where: str) -> tuple[str, ...]:
     names = [value] if isinstance(value, str) else value
     if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
-        raise UsageError(f"{where}: regime = {value!r} is not a list of names, such as {list(REGIMES)!r}")
+        raise UsageError(f"{where}: regime = {value!r} is not a list of names, such as {list(ALL_REGIMES)!r}")
     return tuple(names)
 
 
@@ -158,13 +160,13 @@ def _check_names(request: Request) -> None:
     if not _DEVICE.fullmatch(request.device):
         raise UsageError(f"--device: unknown value {request.device!r} — known: cpu, cuda, cuda:N (N from 0)")
     if not request.regimes:
-        raise UsageError(f"--regime: no regime given — known: {', '.join(REGIMES)}")
+        raise UsageError(f"--regime: no regime given — known: {', '.join(ALL_REGIMES)}")
     for regime in request.regimes:
-        check_choice("--regime", regime, REGIMES)
+        check_choice("--regime", regime, ALL_REGIMES)
 
 
 def _check_numbers(request: Request) -> None:
-    for name in ("tokens", "span", "batch"):
+    for name in ("tokens", "span", "batch", "generate"):
         value = getattr(request, name)
         if value is not None and value < 1:
             raise UsageError(f"--{name} {value}: must be at least 1")
@@ -185,6 +187,7 @@ def _point(request: Request, prompt: Prompt) -> Point:
         tokens=prompt.tokens,
         span=request.span,
         batch=request.batch,
+        generate=request.generate,
         regimes=tuple(cast(Regime, regime) for regime in dict.fromkeys(request.regimes)),
         device=request.device,
         dtype=DTYPE_ALIASES.get(request.dtype, request.dtype),

@@ -8,7 +8,7 @@ from spanbench.count.distinct import Distinct
 from spanbench.count.formula import closed_form
 from spanbench.errors import NotEnoughMemory, UsageError
 from spanbench.measure.memory import available_bytes
-from spanbench.point import Point
+from spanbench.point import REGIMES, Point
 from spanbench.prompt import BYTES_PER_TOKEN, Prompt
 from spanbench.request import Request, point_of
 from spanbench.tally import Convention
@@ -37,7 +37,7 @@ def checked_point(request: Request, times: int = 1) -> tuple[Point, Prompt, Conv
 
 def _check_ids(request: Request, times: int) -> None:
     tokens = request.row_tokens or _file_bytes(request.prompt)
-    needed, free = tokens * max(request.batch, 1) * times * BYTES_PER_TOKEN, available_bytes()
+    needed, free = (tokens + request.generate) * max(request.batch, 1) * times * BYTES_PER_TOKEN, available_bytes()
     if free is not None and needed > free:
         raise NotEnoughMemory(
             f"--tokens {tokens} --batch {request.batch}: the ids alone need about {short('peak_bytes', needed)}, "
@@ -54,8 +54,8 @@ def _file_bytes(path: str | None) -> int:
 
 
 def _check_countable(point: Point, times: int) -> None:
-    nothing = Distinct(0, 0, dict.fromkeys(point.regimes, 0))
-    for regime in point.regimes:
+    nothing = Distinct(0, 0, dict.fromkeys(REGIMES, 0))
+    for regime in REGIMES:  # no step is larger than a prefill
         for stages in closed_form(point, regime, nothing).values():
             total = stages["total"]
             if max(total.params, total.scores_dense * times**2) > LARGEST:

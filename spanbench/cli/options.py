@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from spanbench.cli.values import completed, completed_list, format_name, whole
-from spanbench.point import DTYPE_BYTES, REGIMES
+from spanbench.point import ALL_REGIMES, DTYPE_BYTES, REGIMES
 from spanbench.presets import ALLOCATIONS, DEFAULT_ALLOCATION, DEFAULT_PRESET, PRESETS, override_keys
-from spanbench.request import DEFAULT_SPAN, DEFAULT_TOKENS, DTYPES, Request, parse_overrides, read_toml
+from spanbench.request import DEFAULT_GENERATE, DEFAULT_SPAN, DEFAULT_TOKENS, DTYPES, Request, parse_overrides, read_toml
 from spanbench.show.formats import FORMATS
 from spanbench.tally import CONVENTIONS
 
@@ -49,6 +49,9 @@ def _request(
     ] = None,
     span: Annotated[int | None, _number("--span", "S", f"Tokens in a span; a span has one latent [default: {DEFAULT_SPAN}]")] = None,
     batch: Annotated[int | None, _number("--batch", "B", "Prompts at a time, each the next N tokens [default: 1]")] = None,
+    generate: Annotated[
+        int | None, _number("--generate", "G", f"Tokens that a request says after the prompt [default: {DEFAULT_GENERATE}]")
+    ] = None,
     shape: Annotated[
         list[str] | None,
         typer.Option(
@@ -61,7 +64,10 @@ def _request(
     regimes: Annotated[
         list[str] | None,
         typer.Option(
-            "--regime", metavar="NAME[,NAME]", autocompletion=completed_list(REGIMES), help=f"{', '.join(REGIMES)} [default: all of them]"
+            "--regime",
+            metavar="NAME[,NAME]",
+            autocompletion=completed_list(ALL_REGIMES),
+            help=f"{', '.join(ALL_REGIMES)} [default: {','.join(REGIMES)}]",
         ),
     ] = None,
     prompt: Annotated[str | None, typer.Option(metavar="FILE", help="Text file, or - for standard input [default: built in]")] = None,
@@ -78,7 +84,7 @@ def _request(
 ) -> Request:
     """Build the request of flags and file."""
     flags = {
-        "preset": preset, "allocation": allocation, "tokens": tokens, "span": span, "batch": batch, "shape": parse_overrides(shape or []),
+        "preset": preset, "allocation": allocation, "tokens": tokens, "span": span, "batch": batch, "generate": generate, "shape": parse_overrides(shape or []),
         "regimes": _names(regimes), "prompt": prompt, "tokenizer": tokenizer, "seed": seed, "dtype": dtype, "device": device,
         "convention": convention,
     }  # fmt: skip

@@ -13,6 +13,7 @@ __all__ = ["counted_measures", "pair_ratio"]
 _TALLY_FIELDS = ("cells_dense", "cells_useful", "scores_dense", "mlp_rows", "params", "bytes_compulsory", "bytes_fused", "state_bytes")
 _NO_STATE = "score keeps no state"
 _NO_CENSUS = "only the ledger counts element-wise work, and it did not run"
+_SOME_STEPS = "element-wise work is counted by the ledger alone, which ran only some of so many steps"
 
 
 def counted_measures(
@@ -21,14 +22,16 @@ def counted_measures(
     regime: str,
     convention: Convention,
     by: str = "ledger",
+    steps: int = 1,
 ) -> list[Measure]:
     """Return one regime's counts as measures: every quantity of every stage, then the pair's ratios of the totals.
 
     `counts` and `flops_other` map arm and stage (with `total`) to whole-batch integers; FLOPs and MACs are taken by
-    the convention. A figure that does not exist (state in score, a ratio to 0) is null with its reason.
+    the convention; `steps` is what they sum over. A figure that does not exist (state in score, a ratio to 0) is null
+    with its reason.
     """
     rows = [
-        _counted({"arm": arm, "regime": regime, "stage": stage, "by": by}, name, value)
+        _counted({"arm": arm, "regime": regime, "stage": stage, "by": by, "steps": steps}, name, value)
         for arm, stages in counts.items()
         for stage, tally in stages.items()
         for name, value in _values(tally, (flops_other or {}).get(arm, {}).get(stage), convention)
@@ -61,8 +64,8 @@ def _values(tally: Tally, other: int | None, convention: Convention) -> list[tup
     return [("flops", flops), ("macs", flops // 2), ("flops_other", other), *named]
 
 
-def _counted(place: Mapping[str, str], name: str, value: int | None) -> Measure:
-    reason = _NO_CENSUS if value is None else None
+def _counted(place: Mapping[str, str | int], name: str, value: int | None) -> Measure:
+    reason = None if value is not None else _NO_CENSUS if place["steps"] == 1 else _SOME_STEPS
     if name == "state_bytes" and place["regime"] == "score":
         value, reason = None, _NO_STATE
     row = {**place, "quantity": name, "value": value, "unit": quantity(name).unit, "source": "counted", "reason": reason}

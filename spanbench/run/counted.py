@@ -11,7 +11,8 @@ from spanbench.count.formula import closed_form
 from spanbench.count.ledger import Operation, run_ledger
 from spanbench.count.verify import equal
 from spanbench.model.pair import Pair, build_pair
-from spanbench.point import Point, Regime
+from spanbench.point import SPOKEN, Point, Regime
+from spanbench.run.spoken import spoken
 from spanbench.run.subjects import meta_ids, subject_of
 from spanbench.run.witnessed import witnesses_agree
 from spanbench.tally import Tally
@@ -30,19 +31,28 @@ class Counts:
     verified: list[str] = field(default_factory=lambda: ["closed form = ledger"])
 
 
-def count_point(point: Point, ids: Sequence[Sequence[int]], *, verify: bool = False, progress: Callable[[str, int, int], None]) -> Counts:
+def count_point(
+    point: Point,
+    ids: Sequence[Sequence[int]],
+    said: Sequence[Sequence[int]] = (),
+    *,
+    verify: bool = False,
+    progress: Callable[[str, int, int], None],
+) -> Counts:
     """Count both arms on the meta device and hold every count against the closed form and the witnesses.
+
+    `said` are the ids fed after the prompt, one a step, where a regime takes steps (`Point.said` of them).
 
     Raises:
         CountMismatch: two ways of counting disagree.
         UncountedOperation: something ran that no rule counts.
     """
-    counts, pair = Counts(distinct_rows(ids, point)), build_pair(point, "meta")
+    counts, pair = Counts(distinct_rows(ids, point, said or None)), build_pair(point, "meta")
     checks: dict[str, None] = {}
     for done, regime in enumerate(point.regimes):
         progress("counting", done, len(point.regimes))
         _count(point, pair, regime, counts)
-        for arm in pair.arms():
+        for arm in pair.arms() if regime not in SPOKEN else ():  # a step is parts of what was witnessed
             checks |= dict.fromkeys(witnesses_agree(point, arm, regime, counts.distinct, verify=verify))
     progress("counting", len(point.regimes), len(point.regimes))
     counts.verified.extend(checks)
@@ -54,7 +64,10 @@ def _count(point: Point, pair: Pair, regime: Regime, counts: Counts) -> None:
     closed = closed_form(point, regime, counts.distinct)
     counts.tallies[regime], counts.flops_other[regime], counts.census[regime] = {}, {}, {}
     for arm, model in pair.arms().items():
-        counted = run_ledger(subject_of(model, regime, meta_ids(point), counts.distinct))
+        if regime in SPOKEN:
+            counted = spoken(point, arm, model, regime, counts.distinct)
+        else:
+            counted = run_ledger(subject_of(model, regime, meta_ids(point), counts.distinct))
         equal(closed[arm], counted, f"{arm} {regime}")
         counts.tallies[regime][arm] = counted.stages
         counts.flops_other[regime][arm] = counted.flops_other

@@ -52,7 +52,7 @@ def count(point: Point, prompt: Prompt, convention: Convention, *, verify: bool 
     Raises:
         CountMismatch, UncountedOperation: the count cannot be trusted, so there is none.
     """
-    counts = count_point(point, prompt.ids, verify=verify, progress=progress)
+    counts = count_point(point, prompt.ids, prompt.following(point.said), verify=verify, progress=progress)
     return _record(point, prompt, convention, counts, Timed())
 
 
@@ -66,15 +66,19 @@ def compare(
         NotEnoughMemory: the pair does not fit, and `timing.must_run` is set.
     """
     refusal = check_fit(point, must_run=timing.must_run)
-    counts = count_point(point, prompt.ids, verify=verify, progress=progress)
-    timed = Timed(warnings=[refusal]) if refusal else time_point(point, prompt.ids, counts, timing.plan, timing.meter, progress)
+    counts = count_point(point, prompt.ids, prompt.following(point.said), verify=verify, progress=progress)
+    timed = Timed(warnings=[refusal]) if refusal else _timed(point, prompt, counts, timing, progress)
     return _record(point, prompt, convention, counts, timed)
+
+
+def _timed(point: Point, prompt: Prompt, counts: Counts, timing: Timing, progress: Progress) -> Timed:
+    return time_point(point, prompt.ids, prompt.following(point.said), counts, timing.plan, timing.meter, progress)
 
 
 def _record(point: Point, prompt: Prompt, convention: Convention, counts: Counts, timed: Timed) -> Record:
     measures: list[Measure] = []
     for regime in point.regimes:
-        measures += counted_measures(counts.tallies[regime], counts.flops_other[regime], regime, convention)
+        measures += counted_measures(counts.tallies[regime], counts.flops_other[regime], regime, convention, steps=point.steps(regime))
         measures += timed.measures.get(regime, [])
     surroundings: dict[str, Any] = environment(point.device) | {"prompt": prompt.source, "schedule": timed.schedule}
     return Record(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
@@ -29,22 +30,25 @@ MOST_STEPS = 24
 """Steps that are executed at most; of a longer request those at its beginning and at its end."""
 
 
-def spoken(point: Point, arm: str, model: Model, regime: Regime, distinct: Distinct, *, every: bool = False) -> Counted:
+def spoken(
+    point: Point, arm: str, model: Model, regime: Regime, distinct: Distinct, *, text_BxT: Tensor | None = None, every: bool = False
+) -> Counted:
     """Count decode, decode_worst or request (its prefill first) of one arm; steps add up, but for the state.
 
-    `every` executes every step. Element-wise work of steps that were not executed is interpolated.
+    `text_BxT` is the prompt and what is fed after it, on the model's device (None: on meta, without contents). `every`
+    executes every step. Element-wise work of steps that were not executed is interpolated.
 
     Raises:
         CountMismatch: a step's ledger and its closed form disagree.
     """
-    whole = closed_form(point, regime, distinct)[arm]
+    run = _Run(point, arm, model, distinct, text_BxT)
     if regime == "decode_worst":
-        return _dearest(point, arm, model, distinct)
-    forms = step_forms(point, regime, distinct)[arm]
-    opening = [_prefill(point, arm, model, distinct)] if regime == "request" else []
-    at, steps = forms[len(opening) :], steps_of(point, regime)
+        return run.dearest()
+    whole, forms = closed_form(point, regime, distinct)[arm], step_forms(point, regime, distinct)[arm]
+    opening = [run.prefill()] if regime == "request" else []
+    steps = steps_of(point, regime)
     chosen = list(steps) if every else telling_steps(point, arm, steps)
-    counted = {n: _step(point, arm, model, n, distinct, at[n - steps.start]) for n in chosen}
+    counted = {n: run.step(n, forms[len(opening) + n - steps.start]) for n in chosen}
     other = _other_work(point, arm, steps, {n: step.flops_other for n, step in counted.items()})
     parts = [*opening, *counted.values()]
     return Counted(dict(whole), _added([*(o.flops_other for o in opening), *other]), _census(parts), _operations(parts))
@@ -67,24 +71,38 @@ def _stretches(point: Point, arm: str, steps: range) -> Iterator[range]:
         yield range(begin, steps.stop)
 
 
-def _step(point: Point, arm: str, model: Model, n: int, distinct: Distinct, form: Mapping[str, Tally]) -> Counted:
-    rows = distinct.steps[n - point.tokens]
-    counted = run_ledger(step_subject(model, blank_session(model, point.batch, n, 1), meta_ids(point)[:, 0], rows))
-    equal(form, counted, f"{arm}, step after {n:,} tokens")
-    return counted
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One arm of one point, executed a step at a time under the ledger."""
 
+    point: Point
+    arm: str
+    model: Model
+    distinct: Distinct
+    text_BxT: Tensor | None
 
-def _prefill(point: Point, arm: str, model: Model, distinct: Distinct) -> Counted:
-    counted = run_ledger(subject_of(model, "prefill", meta_ids(point), distinct))
-    equal(closed_form(point, "prefill", distinct)[arm], counted, f"{arm} prefill")
-    return counted
+    def step(self, n: int, form: Mapping[str, Tally]) -> Counted:
+        """Execute the step after n tokens and hold it against its closed form."""
+        session = blank_session(self.model, self.point.batch, n, 1)
+        if self.text_BxT is not None:
+            session.hold(self.text_BxT[:, :n])
+        ids_B = meta_ids(self.point)[:, 0] if self.text_BxT is None else self.text_BxT[:, n]
+        counted = run_ledger(step_subject(self.model, session, ids_B, self.distinct.steps[n - self.point.tokens]))
+        equal(form, counted, f"{self.arm}, step after {n:,} tokens")
+        return counted
 
+    def prefill(self) -> Counted:
+        """Execute the prefill that opens a request."""
+        ids_BxN = meta_ids(self.point) if self.text_BxT is None else self.text_BxT[:, : self.point.tokens]
+        counted = run_ledger(subject_of(self.model, "prefill", ids_BxN, self.distinct))
+        equal(closed_form(self.point, "prefill", self.distinct)[self.arm], counted, f"{self.arm} prefill")
+        return counted
 
-def _dearest(point: Point, arm: str, model: Model, distinct: Distinct) -> Counted:
-    """Execute the step of decode with the most FLOPs, of equal ones the last."""
-    steps, forms = steps_of(point, "decode"), step_forms(point, "decode", distinct)[arm]
-    n = max(steps, key=lambda n: (forms[n - steps.start][TOTAL].flops(), n))
-    return _step(point, arm, model, n, distinct, closed_form(point, "decode_worst", distinct)[arm])
+    def dearest(self) -> Counted:
+        """Execute the step of decode with the most FLOPs, of equal ones the last."""
+        steps, forms = steps_of(self.point, "decode"), step_forms(self.point, "decode", self.distinct)[self.arm]
+        n = max(steps, key=lambda n: (forms[n - steps.start][TOTAL].flops(), n))
+        return self.step(n, closed_form(self.point, "decode_worst", self.distinct)[self.arm])
 
 
 def _other_work(point: Point, arm: str, steps: range, known: Mapping[int, Mapping[str, int]]) -> Iterator[Mapping[str, int] | None]:

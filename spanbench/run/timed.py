@@ -17,11 +17,13 @@ from spanbench.measure.clock import synchronizer
 from spanbench.measure.energy import Meter
 from spanbench.measure.pair import measure_pair
 from spanbench.measure.result import PairMeasurement, Plan
-from spanbench.model.pair import Pair, build_pair, forward
-from spanbench.point import Point, Regime
+from spanbench.model.pair import Pair, build_pair
+from spanbench.point import SPOKEN, Point, Regime
 from spanbench.record import Measure, Source
 from spanbench.run.counted import Counts
+from spanbench.run.spoken import spoken
 from spanbench.run.subjects import ids_tensor, subject_of
+from spanbench.run.work import work_of
 
 __all__ = ["Timed", "time_point"]
 
@@ -39,6 +41,7 @@ class Timed:
 def time_point(
     point: Point,
     ids: Sequence[Sequence[int]],
+    said: Sequence[Sequence[int]],
     counts: Counts,
     plan: Plan,
     meter: Meter,
@@ -50,10 +53,15 @@ def time_point(
         CountMismatch: the model on the device does other matrix work than the one that was counted.
     """
     timed = Timed(verified=["census of the timed model"])
-    pair, ids_BxN = build_pair(point), ids_tensor(ids, point.device)
+    pair, text_BxT = build_pair(point), ids_tensor([[*row, *tail] for row, tail in zip(ids, said, strict=True)], point.device)
     for regime in point.regimes:
-        _check_census(pair, regime, ids_BxN, counts)
-        measured = _measure(pair, regime, ids_BxN, point, plan, meter, partial(progress, f"timing {regime}"))
+        if regime in SPOKEN:
+            _check_steps(pair, regime, text_BxT, point, counts)
+        else:
+            _check_census(pair, regime, text_BxT[:, : point.tokens], counts)
+        if regime == "decode_worst":
+            continue  # its time is among the steps of decode
+        measured = _measure(pair, regime, text_BxT, point, plan, meter, partial(progress, f"timing {regime}"))
         timed.measures[regime] = _measures(measured, regime)
         timed.schedule[regime] = {"order": list(measured.order), "repeats": {a.name: a.repeats for a in measured.arms.values()}}
         timed.warnings.extend(f"{regime}: {caution.text} [{caution.code}]" for caution in measured.cautions)
@@ -67,10 +75,17 @@ def _check_census(pair: Pair, regime: Regime, ids_BxN: Tensor, counts: Counts) -
         equal(counts.tallies[regime][arm], seen, f"{arm} {regime} on {ids_BxN.device}")  # masks and ids have contents only here
 
 
+def _check_steps(pair: Pair, regime: Regime, text_BxT: Tensor, point: Point, counts: Counts) -> None:
+    for arm, model in pair.arms().items():
+        seen = spoken(point, arm, model, regime, counts.distinct, text_BxT=text_BxT)
+        same_census(counts.census[regime][arm], seen.census, f"{arm} {regime}")
+
+
 def _measure(
-    pair: Pair, regime: Regime, ids_BxN: Tensor, point: Point, plan: Plan, meter: Meter, progress: Callable[[int, int], None]
+    pair: Pair, regime: Regime, text_BxT: Tensor, point: Point, plan: Plan, meter: Meter, progress: Callable[[int, int], None]
 ) -> PairMeasurement:
-    arms = {arm: partial(forward, model, regime, ids_BxN) for arm, model in pair.arms().items()}
+    steps = point.generate - 1 if regime == "request" else point.span
+    arms = {arm: work_of(model, regime, text_BxT, point.tokens, steps) for arm, model in pair.arms().items()}
     with torch.inference_mode():
         return measure_pair(arms, plan, meter, synchronize=synchronizer(point.device), progress=progress)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from spanbench.show.documents import attention_size, mixed
 from spanbench.show.reading import Reading
 from spanbench.units import interval, ratio_text
 
 __all__ = ["attention_flops", "closing", "shares"]
+
+_NAMES = {"decode": "the decode steps of one span", "decode_worst": "the dearest of them", "request": "a whole request"}
 
 STAGES = ("encoder", "mixer", "bridge", "decoder", "head")
 
@@ -33,13 +35,23 @@ def _sentences(reading: Reading) -> Iterator[str]:
 
 def _flop_ratios(reading: Reading) -> str:
     parts = [_fewer(regime, reading.ratio(regime, "flops")) for regime in reading.regimes]
-    return " and ".join(part for part in parts if part) or "an unknown share of the FLOPs"
+    return _listed([part for part in parts if part]) or "an unknown share of the FLOPs"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    """Join by commas, the last two by 'and'."""
+    return " and ".join(part for part in (", ".join(parts[:-1]), *parts[-1:]) if part)
+
+
+def _named(regime: str) -> str:
+    return _NAMES.get(regime, regime)
 
 
 def _fewer(regime: str, ratio: int | float | None) -> str:
     if ratio is None:
         return ""
-    return f"{ratio_text(ratio)} fewer FLOPs in {regime}" if ratio >= 1 else f"{ratio_text(1 / ratio)} MORE FLOPs in {regime}"
+    named = _named(regime)
+    return f"{ratio_text(ratio)} fewer FLOPs in {named}" if ratio >= 1 else f"{ratio_text(1 / ratio)} MORE FLOPs in {named}"
 
 
 def _where_the_rest_went(reading: Reading) -> Iterator[str]:
@@ -83,6 +95,6 @@ def _in_time(reading: Reading) -> Iterator[str]:
         if ratio is None or ratio.value is None:
             continue
         bounds = f" ({interval(ratio.quantity, ratio.low, ratio.high)})" if ratio.low is not None and ratio.high is not None else ""
-        parts.append(f"{ratio_text(ratio.value)}{bounds} in {regime}")
+        parts.append(f"{ratio_text(ratio.value)}{bounds} in {_named(regime)}")
     if parts:
-        yield f"On the clock of this machine that is {' and '.join(parts)}."
+        yield f"On the clock of this machine that is {_listed(parts)}."

@@ -17,6 +17,9 @@ from spanbench.show.whole import COMPARED, whole_table
 
 __all__ = ["Compared", "page", "render_compare"]
 
+BESIDE = 2
+"""Regimes side by side: what 80 columns hold."""
+
 NOT_TIMED = "Counted only: nothing was timed in this run."
 
 
@@ -47,7 +50,9 @@ def _blocks(compared: Compared) -> Iterator[Text | Table]:
     reading, footnotes = Reading(compared.record), Footnotes()
     yield from heading(reading, "spanbench compare")
     yield documents_table(reading, compared.doubled, footnotes)
-    yield whole_table(reading, reading.regimes, COMPARED, footnotes, f"2 · The whole model{_batch(reading)}")
+    for begin in range(0, len(reading.regimes), BESIDE):
+        title = f"2 · The whole model{_batch(reading)}" if begin == 0 else ""
+        yield whole_table(reading, reading.regimes[begin : begin + BESIDE], COMPARED, footnotes, title)
     if compared.reference:
         yield _reference_table(Reading(compared.reference), footnotes)
     yield Text(closing(reading))

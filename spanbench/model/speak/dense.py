@@ -31,6 +31,9 @@ class DenseSession:
         self.past.moved = 0
         return self.model.step(ids_B, Resumed(self.past, self.past.spot(range(len(self.past.lengths)))))
 
+    def hold(self, text_BxN: Tensor) -> None:
+        """Take the text for what was read: nothing of it is kept as ids."""
+
     def mark(self) -> Callable[[], None]:
         """Return a call that takes the session back to this point; rows written later are overwritten when it goes on."""
         lengths = list(self.past.lengths)

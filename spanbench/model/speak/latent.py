@@ -145,6 +145,10 @@ class LatentSession:
             self.spans[lane] += 1
             self.opened[lane] = 0
 
+    def hold(self, text_BxN: Tensor) -> None:
+        """Take the text for what was read: its open ids are kept (lanes of equal length)."""
+        self.ids_BxS[:, : self.opened[0]] = text_BxN[:, text_BxN.shape[1] - self.opened[0] :]
+
     def mark(self) -> Callable[[], None]:
         """Return a call that takes the session back to this point.
 
