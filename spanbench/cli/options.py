@@ -84,7 +84,8 @@ def _request(
 ) -> Request:
     """Build the request of flags and file."""
     flags = {
-        "preset": preset, "allocation": allocation, "tokens": tokens, "span": span, "batch": batch, "generate": generate, "shape": parse_overrides(shape or []),
+        "preset": preset, "allocation": allocation, "tokens": tokens, "span": span, "batch": batch, "generate": generate,
+        "shape": parse_overrides(shape or []),
         "regimes": _names(regimes), "prompt": prompt, "tokenizer": tokenizer, "seed": seed, "dtype": dtype, "device": device,
         "convention": convention,
     }  # fmt: skip
