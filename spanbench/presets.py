@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
 from spanbench.errors import UsageError, suggest
 from spanbench.point import POOLS, Pool, Shape, Stack, check_choice
 
-__all__ = ["ALLOCATIONS", "DEFAULT_ALLOCATION", "DEFAULT_PRESET", "PRESETS", "Base", "check_override", "override_keys", "resolve"]
+__all__ = [
+    "ALLOCATIONS",
+    "DEFAULT_ALLOCATION",
+    "DEFAULT_PRESET",
+    "PRESETS",
+    "Base",
+    "changes",
+    "check_override",
+    "override_keys",
+    "resolve",
+]
 
 DEFAULT_PRESET = "small"
 DEFAULT_ALLOCATION = "lean"
@@ -115,6 +125,31 @@ def resolve(preset: str, allocation: str, overrides: Mapping[str, Any], span: in
     except UsageError as error:
         given = ", ".join(f"{key}={value}" for key, value in values.items())
         raise UsageError(f"--set {given}: {error}" if given else f"{error}") from None
+
+
+def changes(preset: str, allocation: str, shape: Mapping[str, Any], span: int) -> list[str]:
+    """Return the sizes of a shape (as JSON) that its preset and allocation do not have, as 'mixer.layers=6'.
+
+    Nothing where the names are not known here (a record of another version) or do not fit this span.
+    """
+    try:
+        named = asdict(resolve(preset, allocation, {}, span))
+    except UsageError:
+        return []
+    before, now = _leaves(named), _leaves(shape)
+    return [f"{key}={value}" for key, value in now.items() if before.get(key) != value]
+
+
+def _leaves(shape: Mapping[str, Any]) -> dict[str, Any]:
+    """Flatten a shape to its sizes; a part without layers has no heads and no MLP to speak of."""
+    leaves: dict[str, Any] = {}
+    for key, value in shape.items():
+        if isinstance(value, Mapping):
+            used = value if value.get("layers") else {name: value.get(name) for name in ("layers", "width")}
+            leaves |= {f"{key}.{name}": size for name, size in used.items()}
+        else:
+            leaves[key] = value
+    return leaves
 
 
 def _resolved(base: Base, allocation: Callable[[Base], Plan], values: Mapping[str, Any], span: int) -> Shape:

@@ -11,6 +11,9 @@ from spanbench.units import RATIO_PREFIX, quantity
 __all__ = ["counted_measures", "pair_ratio"]
 
 _TALLY_FIELDS = ("cells_dense", "cells_useful", "scores_dense", "mlp_rows", "params", "bytes_compulsory", "bytes_fused", "state_bytes")
+_ALONE = "ledger alone"
+"""Who counts element-wise work: no closed form knows how it is written, so nothing stands against this figure."""
+
 _NO_STATE = "score keeps no state"
 _NO_CENSUS = "only the ledger counts element-wise work, and it did not run"
 _SOME_STEPS = "element-wise work is counted by the ledger alone, which ran only some of so many steps"
@@ -31,7 +34,7 @@ def counted_measures(
     with its reason.
     """
     rows = [
-        _counted({"arm": arm, "regime": regime, "stage": stage, "by": by, "steps": steps}, name, value)
+        _counted({"arm": arm, "regime": regime, "stage": stage, "by": _ALONE if name == "flops_other" else by, "steps": steps}, name, value)
         for arm, stages in counts.items()
         for stage, tally in stages.items()
         for name, value in _values(tally, (flops_other or {}).get(arm, {}).get(stage), convention)

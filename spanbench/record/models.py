@@ -48,7 +48,10 @@ class SchemaMismatch(SpanbenchError):
 
 
 class Measure(BaseModel):
-    """One figure for the whole batch, in base units; `low` and `high` bound a noisy one (95%).
+    """One figure for the whole batch, in base units; `low` and `high` bound a noisy one.
+
+    For an arm they are the smallest and the largest slot, a range and no confidence interval; for a pair's ratio, which is
+    the median over paired blocks and not the quotient of the arms' medians, its 95% interval.
 
     `steps` is what the value sums over: 1 forward in score and prefill, one-token steps in decode.
     """

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from spanbench.point import SPOKEN
 from spanbench.show.documents import attention_size, mixed
 from spanbench.show.reading import Reading
+from spanbench.show.speaking import DEAREST
 from spanbench.units import interval, ratio_text
 
 __all__ = ["attention_flops", "closing", "shares"]
@@ -22,7 +24,9 @@ def closing(reading: Reading) -> str:
 
 def _sentences(reading: Reading) -> Iterator[str]:
     token, latent = mixed(reading).cells
-    if token is None or not latent:
+    if reading.regimes[0] in SPOKEN:  # its cells are a sum over steps, no square
+        yield f"In speaking the whole model does {_flop_ratios(reading)}."
+    elif token is None or not latent:
         yield f"Nothing is mixed here, so there is no attention ratio; the whole model does {_flop_ratios(reading)}."
     else:
         yield (
@@ -31,6 +35,7 @@ def _sentences(reading: Reading) -> Iterator[str]:
         )
     yield from _where_the_rest_went(reading)
     yield from _in_time(reading)
+    yield from _dearest_step(reading)
 
 
 def _flop_ratios(reading: Reading) -> str:
@@ -98,3 +103,14 @@ def _in_time(reading: Reading) -> Iterator[str]:
         parts.append(f"{ratio_text(ratio.value)}{bounds} in {_named(regime)}")
     if parts:
         yield f"On the clock of this machine that is {_listed(parts)}."
+
+
+def _dearest_step(reading: Reading) -> Iterator[str]:
+    """Say where speaking hesitates: the latent arm's dearest step against the dense arm's, in time and in FLOPs."""
+    found = (reading.ratio(*place) for place in DEAREST)
+    ratios = {"the time": next((ratio for ratio in found if ratio), None), "the FLOPs": reading.ratio("decode_worst", "flops")}
+    dearer = [f"{ratio_text(1 / ratio)} {what}" for what, ratio in ratios.items() if ratio and ratio < 1]
+    if dearer:
+        span = reading.size("span")
+        when = f"once every {span:,} tokens" if span > 1 else "every token"
+        yield f"The latent arm's dearest step, {when}, costs MORE than the dense arm's: {_listed(dearer)}."

@@ -13,6 +13,7 @@ from spanbench.show.documents import documents_table
 from spanbench.show.formats import render
 from spanbench.show.heading import heading, notes
 from spanbench.show.reading import Footnotes, Reading, tidy_rows
+from spanbench.show.speaking import speaking_table
 from spanbench.show.whole import COMPARED, whole_table
 
 __all__ = ["Compared", "page", "render_compare"]
@@ -53,8 +54,11 @@ def _blocks(compared: Compared) -> Iterator[Text | Table]:
     for begin in range(0, len(reading.regimes), BESIDE):
         title = f"2 · The whole model{_batch(reading)}" if begin == 0 else ""
         yield whole_table(reading, reading.regimes[begin : begin + BESIDE], COMPARED, footnotes, title)
+    speaking = speaking_table(reading, footnotes, number=3)
+    if speaking:
+        yield speaking
     if compared.reference:
-        yield _reference_table(Reading(compared.reference), footnotes)
+        yield _reference_table(Reading(compared.reference), footnotes, 4 if speaking else 3)
     yield Text(closing(reading))
     timed = any(m.quantity == "seconds" for m in compared.record.measures)
     yield from notes(reading, footnotes.lines() + ([] if timed else [NOT_TIMED]))
@@ -65,7 +69,7 @@ def _batch(reading: Reading) -> str:
     return f", all {batch:,} prompts together" if batch > 1 else ""
 
 
-def _reference_table(reading: Reading, footnotes: Footnotes) -> Table:
+def _reference_table(reading: Reading, footnotes: Footnotes, number: int) -> Table:
     """Return the counted ratios at the documents' scale: FLOPs and cells of each regime."""
     named = [(f"{label}, {regime}", regime, quantity) for quantity, label in _REFERENCE_ROWS for regime in reading.regimes]
     rows = [
@@ -73,7 +77,7 @@ def _reference_table(reading: Reading, footnotes: Footnotes) -> Table:
         for label, regime, quantity in named
     ]
     point = reading.record.point
-    title = f"3 · At the documents' scale (preset {point['preset']}, {point['allocation']}; counted, not run)"
+    title = f"{number} · At the documents' scale (preset {point['preset']}, {point['allocation']}; counted, not run)"
     return Table(("", "token", "latent", "ratio", "source"), tuple(rows), title, frozenset({0, 4}))
 
 

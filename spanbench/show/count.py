@@ -17,7 +17,6 @@ TOTALS: Sequence[Line] = (
     Line("flops"),
     *(Line("flops", stage) for stage in STAGES),
     Line("macs"),
-    Line("flops_other"),
     Line("cells_dense"),
     Line("cells_useful", label="  of them useful"),
     Line("scores_dense", label="attention scores"),
@@ -26,6 +25,7 @@ TOTALS: Sequence[Line] = (
     Line("bytes_compulsory"),
     Line("bytes_fused"),
     Line("state_bytes"),
+    Line("flops_other"),
 )
 
 ARM_STAGES: Mapping[str, Sequence[str]] = {

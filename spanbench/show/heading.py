@@ -28,6 +28,7 @@ def heading(reading: Reading, title: str) -> list[Text]:
     weights = f"random weights, seed {point['seed']}"
     return [
         Text(f"{title} · preset {point['preset']}, allocation {point['allocation']} · {weights}", "title"),
+        *([Text(f"changed: {', '.join(reading.changed)}", hang=2)] if reading.changed else []),
         Text(sizes),
         Text(where, hang=2),
         *([Text(no_span_note(reading), hang=2)] if not windows.complete else []),

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from spanbench import units
 from spanbench.point import REGIMES, Windows
+from spanbench.presets import changes
 from spanbench.record import Measure, Record
 from spanbench.show.blocks import Cell
 
@@ -43,6 +44,12 @@ class Reading:
         """How the point's tokens fall into spans."""
         shape = cast(Mapping[str, Any], self.record.point["shape"])
         return Windows(self.size("tokens"), self.size("span"), int(shape["prefix"]), int(shape["carry"]))
+
+    @property
+    def changed(self) -> list[str]:
+        """The sizes that were changed from what preset and allocation say."""
+        point = self.record.point
+        return changes(str(point["preset"]), str(point["allocation"]), cast("Mapping[str, Any]", point["shape"]), self.size("span"))
 
     def size(self, name: str) -> int:
         """Return a whole number of the point: tokens, span, batch, seed."""
@@ -92,8 +99,9 @@ def named(value: object) -> str:
 
 def tidy_rows(records: Iterable[Record]) -> list[dict[str, Any]]:
     """Return one row a measure, with what identifies its point in front: the CSV of every view of records."""
-    return [
-        {"id": record.id, **{name: record.point.get(name) for name in _POINT_COLUMNS}, "convention": record.convention, **m.model_dump()}
-        for record in records
-        for m in record.measures
-    ]
+    return [{**head, **measure.model_dump()} for record in records for head in (_head(record),) for measure in record.measures]
+
+
+def _head(record: Record) -> dict[str, Any]:
+    point = {name: record.point.get(name) for name in _POINT_COLUMNS}
+    return {"id": record.id, **point, "changed": " ".join(Reading(record).changed), "convention": record.convention}

@@ -33,13 +33,13 @@ class Line:
 COMPARED: Sequence[Line] = (
     Line("flops"),
     *(Line("flops", stage) for stage in STAGES),
-    Line("flops_other"),
     Line("cells_dense"),
     Line("cells_useful", label="  of them useful"),
     Line("params"),
     Line("bytes_compulsory"),
     Line("bytes_fused"),
     Line("state_bytes"),
+    Line("flops_other"),
     Line("peak_bytes"),
     Line("seconds"),
     Line("joules"),
@@ -84,15 +84,30 @@ def _source(found: Sequence[Measure | None]) -> str:
 
 
 def _bounds(found: Sequence[Measure | None], footnotes: Footnotes) -> list[Row]:
-    cells = [_bound(m, footnotes) for m in found]
-    return [Row(("  95% interval", *cells))] if any(cells) else []
+    """Return what bounds a measured figure: an arm's smallest and largest slot, a ratio's 95% interval; two things, two rows.
+
+    An estimate gets none: the spread of what restates the time is the time's.
+    """
+    if any(m is not None and m.source == "estimated" for m in found):
+        return []
+    ends = [cell for start in range(0, len(found), len(ARMS)) for cell in _interval(found[start : start + len(ARMS)], footnotes)]
+    rows: dict[str, list[str | Cell]] = {"  range of slots": [_range(m) for m in found], "  95% interval": [*ends]}
+    return [Row((label, *cells)) for label, cells in rows.items() if any(cells)]
 
 
-def _bound(measure: Measure | None, footnotes: Footnotes) -> str | Cell:
-    """Return an interval as both ends where there is room, as its larger half in percent where there is not."""
-    if measure is None or not measure.value:
+def _range(measure: Measure | None) -> str | Cell:
+    """Return both ends where there is room, the larger half in percent where there is not."""
+    if measure is None or measure.arm == "pair" or not measure.value or measure.low is None or measure.high is None:
         return ""
-    if measure.low is None or measure.high is None:
-        return footnotes.mark(measure.reason) if measure.reason else ""
     wider = max(measure.high / measure.value - 1, 1 - measure.low / measure.value)
     return Cell(f"±{100 * wider:.1f}%", units.interval(measure.quantity, measure.low, measure.high))
+
+
+def _interval(trio: Sequence[Measure | None], footnotes: Footnotes) -> tuple[str, str, str]:
+    """Return the ratio's interval of one regime with both ends, always: it is not symmetric. It begins under `latent`."""
+    ratio = trio[-1]
+    if ratio is None or not ratio.value:
+        return "", "", ""
+    if ratio.low is None or ratio.high is None:
+        return "", "", footnotes.mark(ratio.reason) if ratio.reason else ""
+    return "", f"{units.ratio_text(ratio.low)} –", units.ratio_text(ratio.high)

@@ -1,0 +1,90 @@
+"""`generate`: what each arm said, as it is printed while it speaks, and as one document at the end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from spanbench.show.blocks import Page, Row, Table, Text
+from spanbench.show.formats import render
+from spanbench.units import short
+
+__all__ = ["ARMS", "heading", "page", "rate_line", "render_generate", "visible"]
+
+ARMS = ("token", "latent")
+
+# Random weights say any byte. At a terminal some of them would move the cursor, ring, or colour all that follows.
+_PICTURES = (
+    {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"} | {0x7F: 0x2421} | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
+)
+
+
+def visible(text: str) -> str:
+    r"""Return text with control characters as pictures; line ends and tabs stay.
+
+    >>> visible("a\x1b[0m\n")
+    'a␛[0m\n'
+    """
+    return text.translate(_PICTURES)
+
+
+def heading(arm: str, text: int = 0, of: int = 1) -> str:
+    """Return the line above a text: its arm, and which prompt it answers where there are several."""
+    return f"== {arm} ==\n" if of == 1 else f"== {arm}, prompt {text + 1} of {of} ==\n"
+
+
+def rate_line(arm: str, said: Mapping[str, Any]) -> str:
+    """Return how quickly an arm spoke."""
+    first, rate = short("seconds", said["first_token_seconds"]), _rate(said)
+    return f"{arm}: first token after {first}" + (f", then {rate} tokens/s" if rate else "")
+
+
+def _rate(said: Mapping[str, Any]) -> str:
+    rate = said["tokens_per_second"]
+    return "" if rate is None else f"{rate:,.1f}"
+
+
+def render_generate(document: Mapping[str, Any], fmt: str = "table", width: int = 80, colour: bool = False) -> str:
+    """Return the document as text in one of `formats.FORMATS`."""
+    return render(page(document), fmt, width, colour)
+
+
+def page(document: Mapping[str, Any]) -> Page:
+    """Return the view before it is printed."""
+    return Page(tuple(_blocks(document)), document, tuple(_tidy(document)))
+
+
+def _blocks(document: Mapping[str, Any]) -> Iterator[Text | Table]:
+    point, weights = document["point"], document["weights"]
+    yield Text(f"spanbench generate · preset {point['preset']}, allocation {point['allocation']} · weights {weights}", "title")
+    rows = []
+    for arm, said in _said(document):
+        for number, text in enumerate(said["text"]):
+            yield Text(heading(arm, number, len(said["text"])).strip(" =\n"))
+            yield Text(_fenced(visible(text)))
+        rows.append(Row((arm, short("seconds", said["first_token_seconds"]), _rate(said))))
+    yield Table(("", "first token", "then tokens/s"), tuple(rows))
+
+
+def _fenced(text: str) -> str:
+    """Return text between fences that are longer than any in it."""
+    fence = "`" * max([3, *(len(ticks) + 1 for ticks in re.findall("`+", text))])
+    return f"{fence}text\n{text}\n{fence}"
+
+
+def _tidy(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for arm, said in _said(document):
+        for number, (ids, text) in enumerate(zip(said["ids"], said["text"], strict=True)):
+            yield {
+                "arm": arm,
+                "prompt": number,
+                "ids": " ".join(map(str, ids)),
+                "text": text,
+                "first_token_seconds": said["first_token_seconds"],
+                "tokens_per_second": said["tokens_per_second"],
+            }
+
+
+def _said(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    return ((arm, document[arm]) for arm in ARMS if arm in document)
