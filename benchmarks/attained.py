@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from spanbench.count.distinct import distinct_rows
 from spanbench.count.formula import closed_form
+from spanbench.measure.allocator import keep_freed_memory
 from spanbench.model.pair import Model, build_pair, forward
 from spanbench.point import Point, Regime
 from spanbench.request import Request, point_of
@@ -126,6 +127,7 @@ def main() -> None:
     for name, number in (("tokens", 2048), ("span", 32), ("rounds", 15)):
         parser.add_argument(f"--{name}", type=int, default=number)
     given = parser.parse_args()
+    keep_freed_memory()  # as `spanbench compare` does
     with torch.inference_mode():
         for dtype in given.dtype.split(","):
             sizes = {"preset": given.preset, "allocation": given.allocation, "tokens": given.tokens, "span": given.span}
