@@ -15,13 +15,15 @@ from spanbench.presets import ALLOCATIONS, DEFAULT_ALLOCATION, DEFAULT_PRESET, P
 from spanbench.prompt import Prompt, load_prompt
 from spanbench.tally import CONVENTIONS, Convention
 
-__all__ = ["DEFAULT_GENERATE", "DEFAULT_SPAN", "DEFAULT_TOKENS", "DTYPES", "Request", "parse_overrides", "point_of", "read_toml"]
+__all__ = ["DEFAULT_GENERATE", "DEFAULT_SPAN", "DEFAULT_TOKENS", "DTYPES", "MAX", "Request", "parse_overrides", "point_of", "read_toml"]
 
 DEFAULT_TOKENS = 2048
 DEFAULT_SPAN = 32
 DEFAULT_GENERATE = 64
 DTYPE_ALIASES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16", "fp64": "float64"}
 DTYPES = (*DTYPE_BYTES, *DTYPE_ALIASES)
+MAX = "max"
+"""What `--batch` takes for the largest batch that fits."""
 LARGEST_SEED = 2**63 - 1
 
 _DEVICE = re.compile(r"cpu|cuda(:[0-9]{1,3})?")
@@ -38,6 +40,10 @@ class Request:
     tokens: int | None = None
     span: int = DEFAULT_SPAN
     batch: int = 1
+    largest: bool = False
+    """The batch is to be the largest that fits (`--batch max`): whoever runs the request puts it in, see `with_batch`."""
+    note: str = ""
+    """What a reader must know of how the request came to be."""
     generate: int = DEFAULT_GENERATE
     regimes: tuple[str, ...] = REGIMES
     prompt: str | None = None
@@ -51,12 +57,24 @@ class Request:
         """Return the request with every flag that was given (None: not given); shape overrides are merged."""
         given = {key: value for key, value in flags.items() if value is not None}
         shape = {**self.shape, **given.pop("shape", {})}
-        return replace(self, shape=shape, **given)
+        return replace(self, shape=shape, **_batch(given))
+
+    def with_batch(self, batch: int, note: str) -> Request:
+        """Return the request with the batch that was found for it, and why it is that one."""
+        return replace(self, batch=batch, largest=False, note=note)
 
     @property
     def row_tokens(self) -> int | None:
         """N, where it is known before the prompt is read: the documents' prompt is cut or repeated, a file may give its length."""
         return DEFAULT_TOKENS if self.tokens is None and self.prompt is None else self.tokens
+
+
+def _batch(given: dict[str, Any]) -> dict[str, Any]:
+    """Split a batch that was given: a number, or the word for the largest."""
+    if "batch" not in given:
+        return given
+    largest = given["batch"] == MAX
+    return given | {"batch": 1 if largest else given["batch"], "largest": largest}
 
 
 def read_toml(path: str) -> Request:
@@ -87,7 +105,7 @@ def _from_toml(data: dict[str, Any], where: str) -> Request:
     shape = {key: check_override(key, value, f"{where}: [shape]") for key, value in sizes.items()}
     if "regime" in data:  # as the flag is named
         data["regimes"] = data.pop("regime")
-    return Request(shape=shape, **{key: _toml_value(key, value, where) for key, value in data.items()})
+    return Request(shape=shape, **_batch({key: _toml_value(key, value, where) for key, value in data.items()}))
 
 
 def _flatten(table: Any, where: str) -> dict[str, Any]:
@@ -101,11 +119,13 @@ def _flatten(table: Any, where: str) -> dict[str, Any]:
 
 def _toml_value(key: str, value: Any, where: str) -> Any:
     numbers = {"tokens", "span", "batch", "generate", "seed"}
-    known = {f.name for f in fields(Request)}
+    known = {f.name for f in fields(Request)} - {"largest", "note"}
     if key not in known:
         raise UsageError(f"{where}: unknown key {key!r}{suggest(key, known)}")
     if key == "regimes":
         return _toml_regimes(value, where)
+    if key == "batch" and value == MAX:
+        return value
     kind = int if key in numbers else str
     if type(value) is not kind:
         raise UsageError(f"{where}: {key} = {value!r} is not {'a whole number' if kind is int else 'text'}")
@@ -166,6 +186,8 @@ def _check_names(request: Request) -> None:
 
 
 def _check_numbers(request: Request) -> None:
+    if request.largest:
+        raise UsageError(f"--batch {MAX}: the largest batch was not looked for yet; see Request.with_batch")
     for name in ("tokens", "span", "batch", "generate"):
         value = getattr(request, name)
         if value is not None and value < 1:

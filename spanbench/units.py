@@ -17,6 +17,7 @@ __all__ = ["QUANTITIES", "RATIO_PREFIX", "Quantity", "full", "interval", "quanti
 Better = Literal["lower", "higher", "neither"]
 RATIO_PREFIX = "ratio:"
 
+_TURNED: Mapping[Better, Better] = {"lower": "higher", "higher": "lower", "neither": "neither"}
 _DECIMAL = ("", " k", " M", " G", " T", " P", " E", " Z", " Y")
 _BINARY = (" B", " KiB", " MiB", " GiB", " TiB", " PiB", " EiB")
 _SMALL = ("", "m", "µ", "n", "p")
@@ -56,11 +57,18 @@ QUANTITIES: Mapping[str, Quantity] = _table(
     Quantity("joules_dynamic", "J", "energy above idle", exact=False),
     Quantity("watts", "W", "power", exact=False, better="neither"),
     Quantity("grams_co2e", "g", "CO2 equivalent", exact=False),
+    Quantity("first_token_seconds", "s", "first token", exact=False),
+    Quantity("tokens_per_second", "token/s", "tokens per second", exact=False, better="higher"),
+    Quantity("step_seconds_p50", "s", "step, median position", exact=False),
+    Quantity("step_seconds_p90", "s", "step, 90% of positions", exact=False),
+    Quantity("step_seconds_max", "s", "step, slowest position", exact=False),
+    Quantity("edge_jitter", "ratio", "jitter at span edges", exact=False),
+    Quantity("bytes_per_token", "B", "bytes per token", exact=True),
 )
 
 
 def quantity(name: str) -> Quantity:
-    """Return a quantity by name; `ratio:<quantity>` is token ÷ latent, so higher is better where lower was.
+    """Return a quantity by name; `ratio:<quantity>` is token ÷ latent, so higher is better where lower was, and the reverse.
 
     Raises:
         UsageError: no quantity has this name.
@@ -70,8 +78,7 @@ def quantity(name: str) -> Quantity:
         raise UsageError(f"quantity: unknown value {name!r}{suggest(name, QUANTITIES)}")
     if not name.startswith(RATIO_PREFIX):
         return base
-    better: Better = "higher" if base.better == "lower" else "neither"
-    return Quantity(name, "ratio", f"{base.label}, token ÷ latent", base.exact, better)
+    return Quantity(name, "ratio", f"{base.label}, token ÷ latent", base.exact, _TURNED[base.better])
 
 
 def full(name: str, value: int | float) -> str:
@@ -94,16 +101,21 @@ def short(name: str, value: int | float) -> str:
     >>> short("flops", 29124173234176), short("bytes_fused", 2**31), short("seconds", 0.0125)
     ('29.1 T', '2.00 GiB', '12.5 ms')
     """
-    if name.startswith(RATIO_PREFIX):
+    known = quantity(name)
+    if known.unit == "ratio":
         return ratio_text(value)
-    unit = quantity(name).unit
-    if unit == "B":
+    if known.unit == "B":
         return _bytes(value)
-    if unit in {"s", "J", "W", "g"}:
-        return _physical(value, unit)
-    if value < _EXACT_BELOW:
+    if known.unit in {"s", "J", "W", "g"}:
+        return _physical(value, known.unit)
+    return _plain(value, known.exact)
+
+
+def _plain(value: int | float, exact: bool) -> str:
+    """Return a number without its unit: a count with all digits while they are few, a noisy one with three."""
+    if exact and value < _EXACT_BELOW:
         return f"{value:,}"
-    return _scaled(value, 1000, _DECIMAL)
+    return _scaled(value, 1000, _DECIMAL) if value >= 1 else f"{value:.3g}"
 
 
 def interval(name: str, low: float, high: float) -> str:
@@ -112,14 +124,14 @@ def interval(name: str, low: float, high: float) -> str:
     >>> interval("seconds", 0.0961, 0.0973), interval("ratio:seconds", 3.181, 3.244)
     ('96.1–97.3 ms', '3.18–3.24×')
     """
-    if name.startswith(RATIO_PREFIX):
+    if quantity(name).unit == "ratio":
         number = _ratio_digits(high)
         return f"{_like(number, low)}–{number}×"
     number, _, unit = short(name, high).partition(" ")
     if low < high / 10:  # one unit would leave the lower end without digits
-        return f"{short(name, low)}–{number} {unit}"
+        return f"{short(name, low)}–{number} {unit}".rstrip()
     factor = high / float(number.replace(",", "")) if high else 1.0
-    return f"{_like(number, low / factor)}–{number} {unit}"
+    return f"{_like(number, low / factor)}–{number} {unit}".rstrip()
 
 
 def _like(number: str, value: float) -> str:
@@ -144,7 +156,7 @@ def _ratio_digits(value: float) -> str:
 
 def _bytes(value: int | float) -> str:
     if value < 1000:
-        return f"{value:,}{_BINARY[0]}"
+        return f"{value if value == int(value) else round(value, 1):,}{_BINARY[0]}"
     return _scaled(value, 1024, _BINARY)
 
 

@@ -11,6 +11,7 @@ import spanbench
 from spanbench.cli.compare import compare
 from spanbench.cli.count import count, tables
 from spanbench.cli.explain import explain
+from spanbench.cli.generate import generate
 from spanbench.cli.interrupt import INTERRUPTED
 from spanbench.cli.presets import presets
 from spanbench.errors import UsageError
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.command(short_help="Run and count both models on one prompt.")(compare)
 app.command(short_help="Count only, on any sizes: no memory for weights is needed.")(count)
 app.command(short_help="Count the documents' two comparisons at their own scale.")(tables)
+app.command(short_help="Let both models speak after the prompt, with all caches.")(generate)
 app.command(short_help="Print the formulas with this run's numbers put in.")(explain)
 app.command(short_help="List the models, with parameters, FLOPs and memory.")(presets)
 

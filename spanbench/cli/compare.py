@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from spanbench.cli.options import Format, Out, Verify, takes_request
+from spanbench.cli.options import Format, Out, Verify, takes_request, with_note
 from spanbench.cli.output import check_out, keep, progress, put
 from spanbench.cli.values import completed, seconds
 from spanbench.request import Request
@@ -70,6 +70,7 @@ def compare(
             record = flow.count(point, prompt, convention, verify=verify, progress=tell)
         else:
             record = flow.compare(point, prompt, convention, timing, verify=verify, progress=tell)
+    record = with_note(record, request)
     with keep(out, record):
         compared = Compared(record, document_scale(request, prompt), doubled(request, prompt))
         put(render_compare, compared, fmt)

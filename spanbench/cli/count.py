@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from spanbench.cli.options import Format, Out, Verify, takes_request
+from spanbench.cli.options import Format, Out, Verify, takes_request, with_note
 from spanbench.cli.output import check_out, keep, progress, put
 from spanbench.errors import UsageError
 from spanbench.presets import ALLOCATIONS
@@ -52,6 +52,7 @@ def count(
 
     with progress() as tell:
         record = run.count(point, prompt, convention, verify=verify, progress=tell)
+    record = with_note(record, request)
     with keep(out, record):
         put(render_count, record, fmt)
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from spanbench.cli.values import completed, completed_list, format_name, whole
+from spanbench.errors import UsageError
 from spanbench.point import ALL_REGIMES, DTYPE_BYTES, REGIMES
 from spanbench.presets import ALLOCATIONS, DEFAULT_ALLOCATION, DEFAULT_PRESET, PRESETS, override_keys
-from spanbench.request import DEFAULT_GENERATE, DEFAULT_SPAN, DEFAULT_TOKENS, DTYPES, Request, parse_overrides, read_toml
+from spanbench.request import DEFAULT_GENERATE, DEFAULT_SPAN, DEFAULT_TOKENS, DTYPES, MAX, Request, parse_overrides, read_toml
 from spanbench.show.formats import FORMATS
 from spanbench.tally import CONVENTIONS
 
-__all__ = ["Format", "Out", "Verify", "takes_request"]
+if TYPE_CHECKING:
+    from spanbench.record import Record
+
+__all__ = ["Format", "Out", "Verify", "takes_request", "with_note"]
 
 Format = Annotated[
     str,
@@ -41,6 +46,14 @@ def _number(option: str, metavar: str, text: str) -> Any:
     return typer.Option(metavar=metavar, parser=whole(option), help=text)
 
 
+def batch_size(given: str | int) -> int | str:
+    """Read a whole number, or the word for the largest batch that fits."""
+    return MAX if given == MAX else _BATCH(given)
+
+
+_BATCH = whole("--batch")
+
+
 def _request(
     preset: Annotated[str | None, _name(tuple(PRESETS), ", ".join(PRESETS), DEFAULT_PRESET)] = None,
     allocation: Annotated[str | None, _name(tuple(ALLOCATIONS), ", ".join(ALLOCATIONS), DEFAULT_ALLOCATION)] = None,
@@ -48,7 +61,16 @@ def _request(
         int | None, _number("--tokens", "N", f"Take the first N tokens [default: all of --prompt; {DEFAULT_TOKENS} without it]")
     ] = None,
     span: Annotated[int | None, _number("--span", "S", f"Tokens in a span; a span has one latent [default: {DEFAULT_SPAN}]")] = None,
-    batch: Annotated[int | None, _number("--batch", "B", "Prompts at a time, each the next N tokens [default: 1]")] = None,
+    batch: Annotated[
+        Any,
+        typer.Option(
+            metavar="B",
+            parser=batch_size,
+            autocompletion=completed((MAX,)),
+            show_default=False,
+            help=f"Prompts at a time, each the next N tokens; {MAX}: as many as fit in memory [default: 1]",
+        ),
+    ] = None,
     generate: Annotated[
         int | None, _number("--generate", "G", f"Tokens that a request says after the prompt [default: {DEFAULT_GENERATE}]")
     ] = None,
@@ -90,7 +112,30 @@ def _request(
         "convention": convention,
     }  # fmt: skip
     base = Request() if config is None else read_toml(config)
-    return base.with_flags(**flags)
+    request = base.with_flags(**flags)
+    return _largest(request) if request.largest else request
+
+
+def _largest(request: Request) -> Request:
+    """Put in the largest batch that fits. Its size is that of the prompt, so the prompt is read here too.
+
+    Raises:
+        UsageError: the prompt comes from standard input, which can be read only once, and its length was not given.
+    """
+    if request.prompt == "-" and request.tokens is None:
+        raise UsageError(f"--batch {MAX}: needs the prompt's length before standard input is read; give --tokens")
+    from spanbench.cli.guard import check_device, checked_point
+    from spanbench.run.fit import largest_batch
+
+    check_device(request.device)
+    point, _, _ = checked_point(replace(request, largest=False, prompt=None if request.prompt == "-" else request.prompt))
+    found = largest_batch(point)
+    return request.with_batch(found.batch, found.why)
+
+
+def with_note(record: Record, request: Request) -> Record:
+    """Return the record with the request's note in front of its warnings."""
+    return record.model_copy(update={"warnings": [request.note, *record.warnings]}) if request.note else record
 
 
 def _names(items: list[str] | None) -> tuple[str, ...] | None:

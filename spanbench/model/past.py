@@ -102,7 +102,14 @@ class Past:
         self.moved += rows * len(lanes)
 
     def spot(self, lanes: Sequence[int]) -> Spot:
-        """Return where the next row of these lanes goes, and count it as filled."""
+        """Return where the next row of these lanes goes, and count it as filled.
+
+        Raises:
+            ValueError: a lane is full; a slice past the end would be empty and fail silently.
+        """
+        room = len(self.turn_TxE)
+        if max(self.lengths[lane] for lane in lanes) >= room:
+            raise ValueError(f"the session has room for {room} rows a lane and no more; open it for more steps")
         for lane in lanes:
             self.lengths[lane] += 1
         return self.look(lanes)  # what it reads counts the row that is written

@@ -37,12 +37,12 @@ def needed_bytes(point: Point) -> int:
     """Estimate the bytes of running both arms: all weights, the largest layer's activations, logits, state.
 
     An upper estimate from the sizes alone; attention is assumed not to hold its score matrix (a fused kernel). Steps are
-    taken with the sessions of both arms open, each with room for all that will be said.
+    taken with the sessions of both arms open, each with room for all that will be said and filled from what prefill left.
     """
     arms = _held(point)
     weights = sum(arm.params for arm in arms.values()) * point.itemsize
     states = [arm.state_bytes for arm in arms.values()]
-    state = sum(states) if set(SPOKEN) & set(point.regimes) else max(states)
+    state = 2 * sum(states) if set(SPOKEN) & set(point.regimes) else max(states)
     return RUNTIME_BYTES + weights + FRAGMENTS * (state + max(_activations(point)))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
@@ -22,7 +22,7 @@ from spanbench.model.pair import Model, mlps
 from spanbench.model.speak import Session, blank_session
 from spanbench.point import Point, Regime
 from spanbench.run.subjects import meta_ids, subject_of
-from spanbench.tally import Kept, Tally
+from spanbench.tally import Kept, Tally, total
 
 __all__ = ["spoken", "step_subject", "telling_steps"]
 
@@ -35,6 +35,9 @@ def spoken(
 ) -> Counted:
     """Count decode, decode_worst or request (its prefill first) of one arm; steps add up, but for the state.
 
+    What is returned is the sum of the steps, those executed and those known from their closed forms; the closed form of
+    the whole regime, which takes them together, is for the caller to hold against it.
+
     `text_BxT` is the prompt and what is fed after it, on the model's device (None: on meta, without contents). `every`
     executes every step. Element-wise work of steps that were not executed is interpolated.
 
@@ -44,14 +47,14 @@ def spoken(
     run = _Run(point, arm, model, distinct, text_BxT)
     if regime == "decode_worst":
         return run.dearest()
-    whole, forms = closed_form(point, regime, distinct)[arm], step_forms(point, regime, distinct)[arm]
+    forms = step_forms(point, regime, distinct)[arm]
     opening = [run.prefill()] if regime == "request" else []
     steps = steps_of(point, regime)
     chosen = list(steps) if every else telling_steps(point, arm, steps)
     counted = {n: run.step(n, forms[len(opening) + n - steps.start]) for n in chosen}
     other = _other_work(point, arm, steps, {n: step.flops_other for n, step in counted.items()})
     parts = [*opening, *counted.values()]
-    return Counted(dict(whole), _added([*(o.flops_other for o in opening), *other]), _census(parts), _operations(parts))
+    return Counted(_summed(forms), _added([*(o.flops_other for o in opening), *other]), _census(parts), _operations(parts))
 
 
 def telling_steps(point: Point, arm: str, steps: range) -> list[int]:
@@ -114,6 +117,12 @@ def _other_work(point: Point, arm: str, steps: range, known: Mapping[int, Mappin
                 yield known.get(n)
             else:
                 yield {s: first[s] + (last[s] - first[s]) * (n - stretch[0]) // max(1, len(stretch) - 1) for s in first}
+
+
+def _summed(steps: Sequence[Mapping[str, Tally]]) -> dict[str, Tally]:
+    """Add up by stage; state and parameters are those of the last step."""
+    sums = {stage: total(step[stage] for step in steps) for stage in steps[-1]}
+    return {s: replace(tally, params=steps[-1][s].params, state_bytes=steps[-1][s].state_bytes) for s, tally in sums.items()}
 
 
 def _added(steps: Sequence[Mapping[str, int] | None]) -> dict[str, int]:

@@ -12,16 +12,17 @@ from torch import Tensor
 
 from spanbench.count.ledger import run_ledger
 from spanbench.count.verify import equal, same_census
-from spanbench.judge.stats import Estimate
+from spanbench.measure.allocator import keep_freed_memory
 from spanbench.measure.clock import synchronizer
 from spanbench.measure.energy import Meter
 from spanbench.measure.pair import measure_pair
 from spanbench.measure.result import PairMeasurement, Plan
 from spanbench.model.pair import Pair, build_pair
 from spanbench.point import SPOKEN, Point, Regime
-from spanbench.record import Measure, Source
+from spanbench.record import Measure
 from spanbench.run.counted import Counts
 from spanbench.run.spoken import spoken
+from spanbench.run.steps import bytes_per_token, first_token, half, measured, rates, single_steps, step_measures
 from spanbench.run.subjects import ids_tensor, subject_of
 from spanbench.run.work import work_of
 
@@ -53,6 +54,7 @@ def time_point(
         CountMismatch: the model on the device does other matrix work than the one that was counted.
     """
     timed = Timed(verified=["census of the timed model"])
+    keep_freed_memory()
     pair, text_BxT = build_pair(point), ids_tensor([[*row, *tail] for row, tail in zip(ids, said, strict=True)], point.device)
     for regime in point.regimes:
         if regime in SPOKEN:
@@ -60,12 +62,32 @@ def time_point(
         else:
             _check_census(pair, regime, text_BxT[:, : point.tokens], counts)
         if regime == "decode_worst":
-            continue  # its time is among the steps of decode
-        measured = _measure(pair, regime, text_BxT, point, plan, meter, partial(progress, f"timing {regime}"))
-        timed.measures[regime] = _measures(measured, regime)
-        timed.schedule[regime] = {"order": list(measured.order), "repeats": {a.name: a.repeats for a in measured.arms.values()}}
-        timed.warnings.extend(f"{regime}: {caution.text} [{caution.code}]" for caution in measured.cautions)
+            continue  # its time is among those of single steps
+        share = half(plan) if regime in SPOKEN else plan  # the other half times what is felt of it
+        found = _measure(pair, regime, text_BxT, point, share, meter, partial(progress, f"timing {regime}"))
+        timed.measures[regime] = _measures(found, regime)
+        timed.schedule[regime] = {"order": list(found.order), "repeats": {a.name: a.repeats for a in found.arms.values()}}
+        timed.warnings.extend(f"{regime}: {caution.text} [{caution.code}]" for caution in found.cautions)
+        if regime in SPOKEN:
+            timed.measures[regime] += rates(found, point, regime)
+    _time_what_is_felt(timed, pair, text_BxT, point, counts, half(plan), progress)
     return timed
+
+
+def _time_what_is_felt(
+    timed: Timed, pair: Pair, text_BxT: Tensor, point: Point, counts: Counts, plan: Plan, progress: Callable[[str, int, int], None]
+) -> None:
+    """Add the first token of a request, and the single steps of decode."""
+    if "request" in point.regimes:
+        timed.measures["request"] += first_token(pair, text_BxT, point, plan, partial(progress, "timing the first token"))
+    if "decode" in point.regimes:
+        timed.measures["decode"] += bytes_per_token(point, counts)
+    if {"decode", "decode_worst"} & set(point.regimes):
+        found = single_steps(pair, text_BxT, point, plan, partial(progress, "timing single steps"))
+        timed.schedule["single steps"] = {"order": list(found.order)}
+        for regime, rows in step_measures(found, point, counts).items():
+            if regime in point.regimes:
+                timed.measures.setdefault(regime, []).extend(rows)
 
 
 def _check_census(pair: Pair, regime: Regime, ids_BxN: Tensor, counts: Counts) -> None:
@@ -90,20 +112,11 @@ def _measure(
         return measure_pair(arms, plan, meter, synchronize=synchronizer(point.device), progress=progress)
 
 
-def _measures(measured: PairMeasurement, regime: Regime) -> list[Measure]:
+def _measures(found: PairMeasurement, regime: Regime) -> list[Measure]:
     rows = []
-    for name, arm in measured.arms.items():
-        rows.append(_row(name, regime, "seconds", "s", arm.seconds, "measured", "perf_counter"))
-        rows.append(_row(name, regime, "joules", "J", arm.joules, measured.joules_source, measured.joules_by))
-    rows.append(_row("pair", regime, "ratio:seconds", "ratio", measured.seconds_ratio, "measured", "perf_counter"))
-    rows.append(_row("pair", regime, "ratio:joules", "ratio", measured.joules_ratio, measured.joules_source, measured.joules_by))
+    for name, arm in found.arms.items():
+        rows.append(measured(name, regime, "seconds", arm.seconds))
+        rows.append(measured(name, regime, "joules", arm.joules, found.joules_source, found.joules_by))
+    rows.append(measured("pair", regime, "ratio:seconds", found.seconds_ratio))
+    rows.append(measured("pair", regime, "ratio:joules", found.joules_ratio, found.joules_source, found.joules_by))
     return rows
-
-
-def _row(arm: str, regime: Regime, quantity: str, unit: str, estimate: Estimate, source: Source, by: str) -> Measure:
-    return Measure.model_validate(
-        {
-            "arm": arm, "regime": regime, "stage": "total", "quantity": quantity, "unit": unit, "source": source, "by": by,
-            "value": estimate.value, "low": estimate.low, "high": estimate.high, "reason": estimate.reason,
-        }
-    )  # fmt: skip

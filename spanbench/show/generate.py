@@ -36,13 +36,7 @@ def heading(arm: str, text: int = 0, of: int = 1) -> str:
 
 def rate_line(arm: str, said: Mapping[str, Any]) -> str:
     """Return how quickly an arm spoke."""
-    first, rate = short("seconds", said["first_token_seconds"]), _rate(said)
-    return f"{arm}: first token after {first}" + (f", then {rate} tokens/s" if rate else "")
-
-
-def _rate(said: Mapping[str, Any]) -> str:
-    rate = said["tokens_per_second"]
-    return "" if rate is None else f"{rate:,.1f}"
+    return f"{arm}: first token after {short('seconds', said['first_token_seconds'])}, {said['tokens_per_second']:,.1f} tokens/s in all"
 
 
 def render_generate(document: Mapping[str, Any], fmt: str = "table", width: int = 80, colour: bool = False) -> str:
@@ -63,8 +57,8 @@ def _blocks(document: Mapping[str, Any]) -> Iterator[Text | Table]:
         for number, text in enumerate(said["text"]):
             yield Text(heading(arm, number, len(said["text"])).strip(" =\n"))
             yield Text(_fenced(visible(text)))
-        rows.append(Row((arm, short("seconds", said["first_token_seconds"]), _rate(said))))
-    yield Table(("", "first token", "then tokens/s"), tuple(rows))
+        rows.append(Row((arm, short("seconds", said["first_token_seconds"]), f"{said['tokens_per_second']:,.1f}")))
+    yield Table(("", "first token", "tokens/s in all"), tuple(rows))
 
 
 def _fenced(text: str) -> str:

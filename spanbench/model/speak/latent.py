@@ -59,21 +59,26 @@ class LatentSession:
         for latent_WxZ in state.other["mixer"]:
             self.latent_BxZ[index] = latent_WxZ
         self.ids_BxS[index, : tokens % self.model.span] = state.other["decoder"][0]
-        context = self.model.context(self.latent_BxZ[index][:, None]) if spans and self.memory is None else None
-        self.slot_BxD[index] = self.model.decoder.last_slot(len(index), context)
+        if not self.model.decoder.stack.blocks:  # only there is the slot needed again: no bridge runs twice for nothing
+            context = self.model.context(self.latent_BxZ[index][:, None]) if spans else None
+            self.slot_BxD[index] = self.model.decoder.last_slot(len(index), context)
 
     def step(self, ids_B: Tensor) -> Tensor:
         """Read one more token a lane; return the logits of the next (B x V)."""
         self._forget_traffic()
         self._note(ids_B)
         groups = self._phases()
-        if len(groups) == 1:
-            ((closing, lanes),) = groups
-            return self.model.head(self._close(lanes) if closing else self._row(lanes))  # type: ignore[no-any-return]  # nn.Module calls are untyped
+        parts = [self._close(lanes) if closing else self._row(lanes) for closing, lanes in groups]
+        return self.model.head(self._in_order([lanes for _, lanes in groups], parts))  # type: ignore[no-any-return]  # nn.Module calls are untyped
+
+    def _in_order(self, groups: Sequence[Sequence[int]], parts: Sequence[Tensor]) -> Tensor:
+        """Put the rows of the groups where their lanes are (B x Dd); one group is the whole batch."""
+        if len(parts) == 1:
+            return parts[0]
         rows_BxD = torch.empty_like(self.slot_BxD)
-        for closing, lanes in groups:
-            rows_BxD[list(lanes)] = self._close(lanes) if closing else self._row(lanes)
-        return self.model.head(rows_BxD)  # type: ignore[no-any-return]  # nn.Module calls are untyped
+        for lanes, part in zip(groups, parts, strict=True):
+            rows_BxD[list(lanes)] = part
+        return rows_BxD
 
     def _note(self, ids_B: Tensor) -> None:
         """Write the new ids behind the open ones of each lane."""

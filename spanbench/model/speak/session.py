@@ -29,8 +29,13 @@ def start_session(model: Model, prompts: Sequence[Sequence[int]], steps: int) ->
     """Read prompts of any lengths; return a session with room for `steps` more tokens a lane, and the logits (B x V).
 
     Prompts of equal length are read together; from then on all lanes step as one batch.
+
+    Raises:
+        ValueError: there is no prompt, or an empty one: nothing predicts its first token.
     """
     lengths = [len(prompt) for prompt in prompts]
+    if not all(lengths or [0]):
+        raise ValueError("each prompt needs at least one token")
     session = _session(model, lengths, max(lengths) + steps)
     weight = model.head.weight
     logits_BxV = weight.new_empty(len(prompts), len(weight))

@@ -1,0 +1,199 @@
+"""`spanbench generate`: both arms say something, one after the other."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import wraps
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from spanbench.cli.options import Format, takes_request
+from spanbench.cli.output import put
+from spanbench.cli.values import completed
+from spanbench.errors import UsageError
+from spanbench.point import Point, check_choice
+from spanbench.prompt import Prompt
+from spanbench.request import Request
+from spanbench.show.generate import ARMS, heading, rate_line, render_generate, visible
+
+if TYPE_CHECKING:
+    from spanbench.model.pair import Model, Pair
+    from spanbench.model.speak import Sampler
+    from spanbench.run.detokenize import Detokenizer
+
+__all__ = ["generate"]
+
+CHOICES = ("both", *ARMS)
+LOWEST_TEMPERATURE = 1e-6
+"""Below it logits overflow when they are divided; the likeliest token is then drawn anyway."""
+
+
+def _temperature(given: str | float) -> float:
+    try:
+        value = float(given)
+    except ValueError:
+        value = math.nan
+    if value != 0 and not (math.isfinite(value) and value >= LOWEST_TEMPERATURE):
+        raise UsageError(f"--temperature '{given}': must be 0 (the likeliest token) or a number of at least {LOWEST_TEMPERATURE:g}")
+    return value
+
+
+Arm = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME", autocompletion=completed(CHOICES), show_default=False, help=f"{', '.join(CHOICES)} [default: {CHOICES[0]}]"
+    ),
+]
+Temperature = Annotated[
+    float,
+    typer.Option(
+        metavar="T",
+        parser=_temperature,
+        show_default=False,
+        help="Draw tokens from softmax(logits / T), by --seed [default: 0, the likeliest token]",
+    ),
+]
+Weights = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Trained weights of both arms, a safetensors file [default: random weights]")
+]
+
+
+def _settled(**values: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Settle options of a request that are no choice here."""
+
+    def shorten(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def wrapper(**chosen: Any) -> None:
+            command(**values, **chosen)
+
+        parameters = [p for name, p in inspect.signature(command).parameters.items() if name not in values]
+        wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads the options from here
+        wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
+        return wrapper
+
+    return shorten
+
+
+@_settled(regimes=["request"], convention=None)
+@takes_request
+def generate(
+    request: Request, arm: Arm = CHOICES[0], temperature: Temperature = 0.0, weights: Weights = None, fmt: Format = "table"
+) -> None:
+    """Let both models say tokens after the prompt, one step at a time with all caches, and print the text as it is said."""
+    check_choice("--arm", arm, CHOICES)
+    arms = ARMS if arm == "both" else (arm,)
+    point, prompt = _checked(request, arms)
+    pair = _pair(point, weights)
+    from spanbench.model.speak import Sampler
+    from spanbench.run.detokenize import detokenizers
+
+    for note in (*_notes(point, prompt, weights), *([request.note] if request.note else [])):
+        typer.echo(note, err=True)
+    voice = _Voice(prompt, Sampler(temperature, point.seed), detokenizers(request.tokenizer), aloud=fmt == "table")
+    with _line_ended_by_interrupt(aloud=fmt == "table"):
+        said = {name: voice.speak(name, pair.arms()[name], point.generate) for name in arms}
+    document = {**said, "point": point.to_json(), "temperature": temperature, "weights": weights or "random"}
+    if fmt != "table":
+        put(render_generate, document, fmt)
+    for name in arms:
+        typer.echo(rate_line(name, said[name]), err=True)
+
+
+def _checked(request: Request, arms: Sequence[str]) -> tuple[Point, Prompt]:
+    """Refuse whatever cannot be, before anything is allocated."""
+    from spanbench.cli.guard import check_device, checked_point
+
+    # What is said is not held as a prompt is: here only the prompt's ids are checked, below the caches of all tokens.
+    point, prompt, _ = checked_point(replace(request, generate=min(request.generate, 1)))
+    check_device(point.device)
+    from spanbench.run.generated import check_speaking_fits
+
+    point = replace(point, generate=request.generate)
+    check_speaking_fits(point, arms)
+    return point, prompt
+
+
+def _pair(point: Point, weights: str | None) -> Pair:
+    from spanbench.model.pair import build_pair
+
+    if weights is None:
+        return build_pair(point)
+    from spanbench.model.weights import check, load
+
+    check(build_pair(point, "meta"), weights)  # a wrong file is refused before weights are drawn, which takes a while
+    pair = build_pair(point)
+    load(pair, weights)
+    return pair
+
+
+def _notes(point: Point, prompt: Prompt, weights: str | None) -> Iterator[str]:
+    if weights is None:
+        yield f"Weights are random (seed {point.seed}), and so is the text; --weights FILE loads trained ones."
+    if prompt.repeats > 1:
+        yield f"The prompt has {prompt.text_tokens:,} tokens and was repeated {prompt.repeats:.1f} times over."
+    if point.tokens + point.generate <= point.span:
+        yield f"No span of {point.span:,} tokens is ever complete: the latent arm is its decoder alone."
+
+
+class _Voice:
+    """Speaks for one arm after the other; aloud, the first prompt's text is printed as it is said, the others' after it."""
+
+    def __init__(self, prompt: Prompt, sampler: Sampler, make: Callable[[], Detokenizer], *, aloud: bool) -> None:
+        self.prompt, self.sampler, self.make, self.aloud = prompt, sampler, make, aloud
+
+    def speak(self, arm: str, model: Model, tokens: int) -> dict[str, Any]:
+        """Let an arm speak, and return what it said as plain JSON values."""
+        from spanbench.run.generated import speak
+
+        batch = len(self.prompt.ids)
+        readers = [self.make() for _ in range(batch)]
+        heard: list[list[str]] = []
+
+        def hear(pieces: list[str]) -> None:
+            heard.append(pieces)
+            self._print(pieces[0])
+
+        self._print(heading(arm, 0, batch))
+        said = speak(model, self.prompt.ids, tokens, self.sampler, lambda ids: hear([r.feed(i) for r, i in zip(readers, ids, strict=True)]))
+        hear([reader.finish() for reader in readers])
+        self._print("\n")
+        texts = ["".join(pieces) for pieces in zip(*heard, strict=True)]
+        for lane in range(1, batch):
+            self._print(f"{heading(arm, lane, batch)}{texts[lane]}\n")
+        return said.to_json(texts)
+
+    def _print(self, text: str) -> None:
+        if self.aloud and text:
+            put(lambda piece, *_: visible(piece), text, "table")
+
+
+@contextmanager
+def _line_ended_by_interrupt(*, aloud: bool) -> Iterator[None]:
+    """End the line that is being said before Ctrl-C is answered, which at a terminal clears its own line first."""
+    before = signal.getsignal(signal.SIGINT)
+
+    def end_line(number: int, frame: FrameType | None) -> None:
+        with suppress(OSError):  # nobody reads it any more
+            os.write(1, b"\n")
+        if callable(before):
+            before(number, frame)
+
+    try:
+        if aloud and callable(before):
+            signal.signal(signal.SIGINT, end_line)
+    except ValueError:  # not the main thread, which alone is interrupted
+        yield
+        return
+    try:
+        yield
+    finally:
+        if aloud and callable(before):
+            signal.signal(signal.SIGINT, before)

@@ -1,0 +1,144 @@
+"""What a user feels, measured: the first token, tokens per second, every step of a span by itself (docs/speaking.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from spanbench.count.formula import step_forms, steps_of
+from spanbench.judge.stats import Estimate, unknown
+from spanbench.measure.clock import synchronizer
+from spanbench.measure.energy import NullMeter
+from spanbench.measure.pair import measure_pair
+from spanbench.measure.result import PairMeasurement, Plan
+from spanbench.measure.steps import StepArm, StepsMeasurement, StepTimes, measure_steps
+from spanbench.model.pair import Model, Pair
+from spanbench.model.speak import start_session
+from spanbench.point import Point, Regime
+from spanbench.record import Measure, Source, pair_ratio
+from spanbench.run.counted import Counts
+from spanbench.units import RATIO_PREFIX, quantity
+
+__all__ = ["bytes_per_token", "dearest", "edges", "first_token", "half", "measured", "rates", "single_steps", "step_arm", "step_measures"]
+
+CLOCK = "perf_counter"
+SINGLY = "perf_counter, each step singly"
+
+Progress = Callable[[int, int], None]
+
+
+def half(plan: Plan) -> Plan:
+    """Return the plan of each of two measurements that share a regime's time."""
+    return replace(plan, max_seconds=plan.max_seconds / 2)
+
+
+def measured(
+    arm: str, regime: Regime, name: str, estimate: Estimate, source: Source = "measured", by: str = CLOCK, steps: int = 1
+) -> Measure:
+    """Return an estimate as a measure of an arm's (or the pair's) total."""
+    return Measure.model_validate(
+        {
+            "arm": arm, "regime": regime, "stage": "total", "quantity": name, "unit": quantity(name).unit, "steps": steps,
+            "source": source, "by": by, "value": estimate.value, "low": estimate.low, "high": estimate.high, "reason": estimate.reason,
+        }
+    )  # fmt: skip
+
+
+def _with_ratios(rows: Sequence[Measure]) -> list[Measure]:
+    """Put behind the rows of both arms the quotient of each quantity."""
+    latent = {row.quantity: row for row in rows if row.arm == "latent"}
+    return [*rows, *(pair_ratio(row, latent[row.quantity]) for row in rows if row.arm == "token")]
+
+
+# ---- the first token ------------------------------------------------------------------------------------------------
+
+
+def first_token(pair: Pair, text_BxT: Tensor, point: Point, plan: Plan, progress: Progress) -> list[Measure]:
+    """Time both arms from the prompt's ids to its last logits, with a session that has room for all that will be said."""
+    prompts = text_BxT[:, : point.tokens].tolist()
+    arms = {arm: partial(start_session, model, prompts, point.generate - 1) for arm, model in pair.arms().items()}
+    with torch.inference_mode():
+        found = measure_pair(arms, plan, NullMeter(), synchronize=synchronizer(point.device), progress=progress)
+    rows = [measured(name, "request", "first_token_seconds", arm.seconds) for name, arm in found.arms.items()]
+    return [*rows, measured("pair", "request", f"{RATIO_PREFIX}first_token_seconds", found.seconds_ratio)]
+
+
+# ---- tokens per second ----------------------------------------------------------------------------------------------
+
+
+def rates(found: PairMeasurement, point: Point, regime: Regime) -> list[Measure]:
+    """Return B · steps ÷ seconds of each arm: a request's G tokens (its prefill gives the first), or decode's S."""
+    tokens = point.batch * point.steps(regime)
+    rows = [measured(name, regime, "tokens_per_second", _rate(tokens, arm.seconds)) for name, arm in found.arms.items()]
+    return _with_ratios(rows)
+
+
+def _rate(tokens: int, seconds: Estimate) -> Estimate:
+    """Turn seconds into a rate; the longest time is the lowest rate."""
+    if not (seconds.value and seconds.low and seconds.high):
+        return unknown(seconds.reason or "no time passed on this clock")
+    return Estimate(tokens / seconds.value, tokens / seconds.high, tokens / seconds.low)
+
+
+# ---- single steps ---------------------------------------------------------------------------------------------------
+
+
+def single_steps(pair: Pair, text_BxT: Tensor, point: Point, plan: Plan, progress: Progress) -> StepsMeasurement:
+    """Time each of the S steps that follow the prompt by itself, of both arms in turn."""
+    with torch.inference_mode():
+        arms = [step_arm(name, model, text_BxT, point) for name, model in pair.arms().items()]
+        return measure_steps(arms, plan, synchronize=synchronizer(point.device), progress=progress)
+
+
+def step_arm(name: str, model: Model, text_BxT: Tensor, point: Point) -> StepArm:
+    """Read the prompt once; return its S steps as calls, and the way back."""
+    session, _ = start_session(model, text_BxT[:, : point.tokens].tolist(), point.span)
+    said_TxB = text_BxT[:, point.tokens : point.tokens + point.span].T.contiguous()
+    return StepArm(name, session.mark(), [partial(session.step, ids_B) for ids_B in said_TxB])
+
+
+def step_measures(found: StepsMeasurement, point: Point, counts: Counts) -> dict[Regime, list[Measure]]:
+    """Return the rows of single steps: their distribution under decode, the dearest of them under decode_worst."""
+    spread = _with_ratios([row for times in found.arms.values() for row in _distribution(times, point)])
+    where = dearest(point, counts)
+    worst = [measured(name, "decode_worst", "seconds", times.at(where[name]), by=SINGLY) for name, times in found.arms.items()]
+    return {"decode": spread, "decode_worst": [*worst, measured("pair", "decode_worst", "ratio:seconds", found.ratio(where), by=SINGLY)]}
+
+
+def _distribution(times: StepTimes, point: Point) -> list[Measure]:
+    found = {
+        "step_seconds_p50": times.percentile(50),
+        "step_seconds_p90": times.percentile(90),
+        "step_seconds_max": times.percentile(100),
+        "edge_jitter": times.jitter(edges(point)),
+    }
+    return [measured(times.name, "decode", name, estimate, by=SINGLY) for name, estimate in found.items()]
+
+
+def edges(point: Point) -> list[int]:
+    """Return the positions in the period at which a span closes: for the dense arm steps like any other."""
+    return [position for position, n in enumerate(steps_of(point, "decode")) if (n + 1) % point.span == 0]
+
+
+def dearest(point: Point, counts: Counts) -> Mapping[str, int]:
+    """Return each arm's position of most counted FLOPs, of equal ones the last: the step that decode_worst counts."""
+    forms = step_forms(point, "decode", counts.distinct)
+    return {arm: max((step["total"].flops(), t) for t, step in enumerate(steps))[1] for arm, steps in forms.items()}
+
+
+# ---- bytes ----------------------------------------------------------------------------------------------------------
+
+
+def bytes_per_token(point: Point, counts: Counts) -> list[Measure]:
+    """Return decode's compulsory bytes ÷ (S · B): what must be moved for one more token of one prompt. Whole where it divides."""
+    tokens = point.span * point.batch
+    rows = []
+    for arm, stages in counts.tallies["decode"].items():
+        whole, rest = divmod(stages["total"].bytes_compulsory, tokens)
+        value = whole if not rest else stages["total"].bytes_compulsory / tokens
+        rows.append(measured(arm, "decode", "bytes_per_token", Estimate(value, None, None), "counted", "ledger", point.span))
+    return _with_ratios(rows)
