@@ -72,5 +72,6 @@ def compare(
             record = flow.compare(point, prompt, convention, timing, verify=verify, progress=tell)
     record = with_note(record, request)
     with keep(out, record):
-        compared = Compared(record, document_scale(request, prompt), doubled(request, prompt))
+        reference, unreferenced = document_scale(request, prompt)
+        compared = Compared(record, reference, doubled(request, prompt), unreferenced)
         put(render_compare, compared, fmt)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from spanbench import run
 from spanbench.errors import UsageError
+from spanbench.presets import PRESETS
 from spanbench.prompt import Prompt
 from spanbench.record import Record
 from spanbench.request import Request, point_of
@@ -19,14 +20,18 @@ def counted(request: Request, read: Prompt | None = None) -> Record:
     return run.count(point, prompt, convention)
 
 
-def document_scale(request: Request, read: Prompt) -> Record | None:
-    """Return the documents' sizes on the same ids and span; None where that is the point itself, or cannot be built."""
+def document_scale(request: Request, read: Prompt) -> tuple[Record | None, str | None]:
+    """Return the documents' sizes (none of them changed) on the same ids and span, or why they cannot be built.
+
+    Nothing where that is the point itself.
+    """
     if request.preset == "document" and not request.shape:
-        return None
+        return None, None
+    shape = {} if request.tokenizer is None else {"vocab": PRESETS["document"].vocab}  # a tokenizer would bring its own
     try:
-        return counted(replace(request, preset="document", shape={}), read)
-    except UsageError:  # a look-up allocation whose span does not divide 4096
-        return None
+        return counted(replace(request, preset="document", shape=shape), read), None
+    except UsageError as error:  # a look-up whose span does not divide 4096, or ids beyond the vocabulary
+        return None, f"The documents' scale is not shown: {error}."
 
 
 def doubled(request: Request, read: Prompt) -> Record:

@@ -14,7 +14,7 @@ from spanbench.model.pair import Pair, build_pair
 from spanbench.point import SPOKEN, Point, Regime
 from spanbench.run.spoken import spoken
 from spanbench.run.subjects import meta_ids, subject_of
-from spanbench.run.witnessed import witnesses_agree
+from spanbench.run.witnessed import DEEP, witnesses_agree
 from spanbench.tally import Tally
 
 __all__ = ["Counts", "count_point"]
@@ -55,7 +55,7 @@ def count_point(
         for arm in pair.arms() if regime not in SPOKEN else ():  # a step is parts of what was witnessed
             checks |= dict.fromkeys(witnesses_agree(point, arm, regime, counts.distinct, verify=verify))
     progress("counting", len(point.regimes), len(point.regimes))
-    counts.verified.extend(checks)
+    counts.verified.extend(check for check in checks if f"{check}{DEEP}" not in checks)
     return counts
 
 

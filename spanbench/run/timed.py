@@ -56,6 +56,7 @@ def time_point(
     timed = Timed(verified=["census of the timed model"])
     keep_freed_memory()
     pair, text_BxT = build_pair(point), ids_tensor([[*row, *tail] for row, tail in zip(ids, said, strict=True)], point.device)
+    cautions: dict[str, list[str]] = {}
     for regime in point.regimes:
         if regime in SPOKEN:
             _check_steps(pair, regime, text_BxT, point, counts)
@@ -67,9 +68,11 @@ def time_point(
         found = _measure(pair, regime, text_BxT, point, share, meter, partial(progress, f"timing {regime}"))
         timed.measures[regime] = _measures(found, regime)
         timed.schedule[regime] = {"order": list(found.order), "repeats": {a.name: a.repeats for a in found.arms.values()}}
-        timed.warnings.extend(f"{regime}: {caution.text} [{caution.code}]" for caution in found.cautions)
+        for caution in found.cautions:
+            cautions.setdefault(f"{caution.text} [{caution.code}]", []).append(regime)
         if regime in SPOKEN:
             timed.measures[regime] += rates(found, point, regime)
+    timed.warnings.extend(f"{', '.join(regimes)}: {text}" for text, regimes in cautions.items())
     _time_what_is_felt(timed, pair, text_BxT, point, counts, half(plan), progress)
     return timed
 
@@ -101,6 +104,7 @@ def _check_steps(pair: Pair, regime: Regime, text_BxT: Tensor, point: Point, cou
     for arm, model in pair.arms().items():
         seen = spoken(point, arm, model, regime, counts.distinct, text_BxT=text_BxT)
         same_census(counts.census[regime][arm], seen.census, f"{arm} {regime}")
+        equal(counts.tallies[regime][arm], seen, f"{arm} {regime} on {text_BxT.device}")
 
 
 def _measure(

@@ -13,13 +13,15 @@ from spanbench.model.pair import build_pair
 from spanbench.point import Point, Regime, Shape, Stack
 from spanbench.run.subjects import meta_ids, subject_of
 
-__all__ = ["shallow", "witnesses_agree"]
+__all__ = ["DEEP", "shallow", "witnesses_agree"]
 
 FULL_DEPTH = 8
 """Up to this many layers a stack is witnessed whole."""
 
 SHALLOW = 2
 """Layers of a deeper stack that the witnesses see: its layers are equal, and the closed form is linear in their number."""
+
+DEEP = f" (deep stacks at {SHALLOW} layers)"
 
 
 def witnesses_agree(point: Point, arm: str, regime: Regime, distinct: Distinct, *, verify: bool) -> list[str]:
@@ -37,7 +39,7 @@ def witnesses_agree(point: Point, arm: str, regime: Regime, distinct: Distinct, 
     if known is None:
         known = _run(seen, arm, regime, distinct)
         remember(agreed, known)
-    depth = "" if _sizes(seen, arm) == _sizes(point, arm) else f" (deep stacks at {SHALLOW} layers)"
+    depth = "" if _sizes(seen, arm) == _sizes(point, arm) else DEEP
     return [f"{check}{depth}" for check in known]
 
 

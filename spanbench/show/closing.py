@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from spanbench.point import SPOKEN
+from spanbench.record import Measure
 from spanbench.show.documents import attention_size, mixed
 from spanbench.show.reading import Reading
 from spanbench.show.speaking import DEAREST
@@ -27,7 +28,7 @@ def _sentences(reading: Reading) -> Iterator[str]:
     if reading.regimes[0] in SPOKEN:  # its cells are a sum over steps, no square
         yield f"In speaking the whole model does {_flop_ratios(reading)}."
     elif token is None or not latent:
-        yield f"Nothing is mixed here, so there is no attention ratio; the whole model does {_flop_ratios(reading)}."
+        yield f"The latent arm mixes nothing here, so there is no attention ratio; the whole model does {_flop_ratios(reading)}."
     else:
         yield (
             f"The attention that mixes shrinks {ratio_text(token / latent)} ({attention_size(token)} to {attention_size(latent)}); "
@@ -62,14 +63,16 @@ def _fewer(regime: str, ratio: int | float | None) -> str:
 def _where_the_rest_went(reading: Reading) -> Iterator[str]:
     regime = reading.regimes[0]
     total = reading.number("token", regime, "flops")
-    if total:
-        part = attention_flops(reading, regime) / total
+    part = attention_flops(reading, regime) / total if total else 0
+    if part:
         bound = f", so even free attention would save at most {ratio_text(1 / (1 - part))}" if part < 1 else ""
         yield f"Attention is {_percent(part)} of the token arm's {regime} FLOPs{bound}: the rest are projections, MLPs and the head."
     by_size = sorted(shares(reading, regime).items(), key=lambda item: -item[1])
     named = [f"{stage} {_percent(part)}" for stage, part in by_size if part > 0]
     if named:
         yield f"The latent arm spends its {regime} FLOPs on {', '.join(named)}."
+    if regime == "score" and "prefill" in reading.regimes and reading.windows.complete:
+        yield "In prefill its decoder runs the open window alone and its head one row."
 
 
 def attention_flops(reading: Reading, regime: str) -> int:
@@ -93,6 +96,17 @@ def _percent(part: float) -> str:
     return f"{100 * part:.0f}%" if part >= 0.095 else f"{100 * part:.2g}%"
 
 
+def _speed(ratio: int | float) -> str:
+    return f"{ratio_text(ratio)} as fast" if ratio >= 1 else f"{ratio_text(1 / ratio)} SLOWER"
+
+
+def _doubt(ratio: Measure) -> str:
+    """Say so where the interval holds 1, or where there is none: no difference was shown."""
+    if ratio.low is None or ratio.high is None:
+        return " (no interval, so nothing is shown)"
+    return " (no difference is shown: the interval of the ratio holds 1)" if ratio.low <= 1 <= ratio.high else ""
+
+
 def _in_time(reading: Reading) -> Iterator[str]:
     parts = []
     for regime in reading.regimes:
@@ -100,9 +114,9 @@ def _in_time(reading: Reading) -> Iterator[str]:
         if ratio is None or ratio.value is None:
             continue
         bounds = f" ({interval(ratio.quantity, ratio.low, ratio.high)})" if ratio.low is not None and ratio.high is not None else ""
-        parts.append(f"{ratio_text(ratio.value)}{bounds} in {_named(regime)}")
+        parts.append(f"{_speed(ratio.value)}{bounds} in {_named(regime)}{_doubt(ratio)}")
     if parts:
-        yield f"On the clock of this machine that is {_listed(parts)}."
+        yield f"On the clock of this machine the latent arm is {_listed(parts)}."
 
 
 def _dearest_step(reading: Reading) -> Iterator[str]:

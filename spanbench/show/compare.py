@@ -21,6 +21,7 @@ __all__ = ["Compared", "page", "render_compare"]
 BESIDE = 2
 """Regimes side by side: what 80 columns hold."""
 
+PAIRED = "A ratio of times is the median over paired blocks, not the quotient of the two medians."
 NOT_TIMED = "Counted only: nothing was timed in this run."
 
 
@@ -34,6 +35,8 @@ class Compared:
     record: Record
     reference: Record | None = None
     doubled: Record | None = None
+    unreferenced: str | None = None
+    """Why there is no reference, where one was to be expected."""
 
 
 def render_compare(compared: Compared, fmt: str = "table", width: int = 80, colour: bool = False) -> str:
@@ -61,7 +64,16 @@ def _blocks(compared: Compared) -> Iterator[Text | Table]:
         yield _reference_table(Reading(compared.reference), footnotes, 4 if speaking else 3)
     yield Text(closing(reading))
     timed = any(m.quantity == "seconds" for m in compared.record.measures)
-    yield from notes(reading, footnotes.lines() + ([] if timed else [NOT_TIMED]))
+    spare = [PAIRED] if timed else [NOT_TIMED]
+    yield from notes(reading, [*_exact(reading), *footnotes.lines(), *spare, *([compared.unreferenced] if compared.unreferenced else [])])
+
+
+def _exact(reading: Reading) -> Iterator[str]:
+    """Say the totals to the last digit, whatever the tables had room for."""
+    totals = [(regime, reading.number("token", regime, "flops"), reading.number("latent", regime, "flops")) for regime in reading.regimes]
+    named = [f"{regime} {token:,} against {latent:,}" for regime, token, latent in totals if token is not None and latent is not None]
+    if named:
+        yield f"Exact FLOP: {'; '.join(named)}."
 
 
 def _batch(reading: Reading) -> str:
@@ -77,8 +89,13 @@ def _reference_table(reading: Reading, footnotes: Footnotes, number: int) -> Tab
         for label, regime, quantity in named
     ]
     point = reading.record.point
-    title = f"{number} · At the documents' scale (preset {point['preset']}, {point['allocation']}; counted, not run)"
+    title = f"{number} · At the documents' scale (preset {point['preset']}, {point['allocation']}; counted, not run{_prompts(reading)})"
     return Table(("", "token", "latent", "ratio", "source"), tuple(rows), title, frozenset({0, 4}))
+
+
+def _prompts(reading: Reading) -> str:
+    batch = reading.size("batch")
+    return f", {batch:,} prompts" if batch > 1 else ""
 
 
 _REFERENCE_ROWS = (("flops", "FLOP"), ("cells_dense", "attention cells"))

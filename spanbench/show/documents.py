@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import isqrt
 
+from spanbench.point import SPOKEN
 from spanbench.record import Measure, Record
 from spanbench.show.blocks import Row, Table
 from spanbench.show.reading import MISSING, Footnotes, Reading
@@ -35,6 +36,8 @@ def mixed(reading: Reading) -> Mixed:
 
 
 def _a_layer(reading: Reading, arm: str, stage: str, quantity: str) -> int | None:
+    if reading.regimes[0] in SPOKEN:
+        return None  # a sum over steps, no square of one layer
     layers = reading.stack("token" if arm == "token" else stage, "layers") * reading.size("batch")
     value = reading.number(arm, reading.regimes[0], quantity, stage)
     return int(value) // layers if value is not None and layers else None
@@ -48,12 +51,19 @@ def attention_size(cells: int | None) -> str:
 def mixing_rows(reading: Reading) -> list[Row]:
     """Return the three rows that the documents count: objects mixed, attention size, MLP calls."""
     found, windows = mixed(reading), reading.windows
-    objects = (f"{windows.tokens:,} tokens", f"{windows.complete:,} {'latent' if windows.complete == 1 else 'latents'}")
+    objects = (
+        f"{windows.tokens:,} {'token' if windows.tokens == 1 else 'tokens'}",
+        f"{windows.complete:,} {'latent' if windows.complete == 1 else 'latents'}",
+    )
     return [
         _row("objects mixed", *objects, _quotient(windows.tokens, windows.complete), "counted"),
-        _row("attention size, each layer", *map(attention_size, found.cells), _quotient(*found.cells), "counted"),
-        _row("MLP calls, each layer", *map(_whole, found.mlp_calls), _quotient(*found.mlp_calls), "counted"),
+        _row(f"attention size, each layer{_one_of(reading)}", *map(attention_size, found.cells), _quotient(*found.cells), "counted"),
+        _row(f"MLP calls, each layer{_one_of(reading)}", *map(_whole, found.mlp_calls), _quotient(*found.mlp_calls), "counted"),
     ]
+
+
+def _one_of(reading: Reading) -> str:
+    return ", a prompt" if reading.size("batch") > 1 else ""
 
 
 def documents_table(reading: Reading, doubled: Record | None, footnotes: Footnotes) -> Table:
@@ -61,7 +71,7 @@ def documents_table(reading: Reading, doubled: Record | None, footnotes: Footnot
     regime = reading.regimes[0]
     rows = [
         *mixing_rows(reading),
-        _counted(reading, "  all parts, all layers", regime, "mlp_rows", footnotes),
+        _counted(reading, f"  all parts and layers, {regime}", regime, "mlp_rows", footnotes),
         _row("meaning reuse", "no", "yes", "", "documents"),
         *_kept(reading, footnotes),
         _row("scaling", "quadratic", "near-constant", "", "documents"),

@@ -72,6 +72,6 @@ def _notes(record: Record) -> Iterator[str]:
     if record.verified:
         yield f"Checked, tolerance 0: {', '.join(record.verified)}."
     estimates = sorted({m.by for m in record.measures if m.source == "estimated" and "joules" in m.quantity and m.value is not None})
-    if estimates:
+    if estimates and not any("[energy-estimated]" in warning for warning in record.warnings):
         yield f"Joules are estimated ({', '.join(estimates)}): they mostly restate the time."
     yield from record.warnings

@@ -63,7 +63,7 @@ def test_mixed_is_a_figure_of_one_prompt_whatever_the_batch() -> None:
 def test_all_parts_rows_count_encoder_and_decoder_too() -> None:
     # 2 encoder layers x 2048 rows, 8 mixer layers x 64, 4 decoder layers x (64 windows x 33 rows + 2).
     latent = 2 * 2048 + 8 * 64 + 4 * (64 * 33 + 2)
-    assert row(render_compare(FULL), "all parts, all layers")[:2] == ["16,384", f"{latent:,}"]
+    assert row(render_compare(FULL), "all parts and layers, score")[:2] == ["16,384", f"{latent:,}"]
 
 
 def test_scaling_is_the_quotient_of_two_counts() -> None:
@@ -149,7 +149,7 @@ def test_no_complete_span_says_what_that_means() -> None:
     assert "No span is complete (20 tokens, span 32)" in text
     assert row(text, "objects mixed") == ["20 tokens", "0 latents", "–", "counted"]
     assert row(text, "attention size, each layer")[1:3] == ["0 × 0", "–"]
-    assert "Nothing is mixed here" in text
+    assert "The latent arm mixes nothing here" in text
 
 
 @pytest.mark.parametrize("allocation", ALLOCATIONS)
@@ -167,7 +167,7 @@ def test_closing_sets_the_famous_ratio_beside_the_whole_model() -> None:
     text = closing(Reading(FULL.record))
     assert "shrinks 1024× (2048 × 2048 to 64 × 64)" in text
     assert "19.46× fewer FLOPs in score" in text
-    assert "5.24× (5.12–5.31×) in score" in text
+    assert "5.24× as fast (5.12–5.31×) in score" in text
 
 
 def test_attention_is_the_count_without_what_is_linear_in_tokens() -> None:
