@@ -146,10 +146,10 @@ def _time_cautions(slots: Sequence[SlotResult], blocks: int, window: float, plan
         if middle < window
     ]
     if blocks < _FEW_BLOCKS:
-        found.append(Caution("few-blocks", f"{blocks} blocks were run (at most {plan.max_seconds:g} s), so the intervals are wide"))
+        found.append(Caution("few-blocks", f"{blocks} blocks were run (at most {plan.max_seconds:.3g} s), so the intervals are wide"))
     total = math.fsum(slot.seconds for slot in slots)
     if blocks == LEAST_BLOCKS and total > plan.max_seconds:
-        found.append(Caution("over-time", f"the least schedule, 8 slots, took {total:.1f} s where {plan.max_seconds:g} s were asked for"))
+        found.append(Caution("over-time", f"the least schedule, 8 slots, took {total:.1f} s where {plan.max_seconds:.3g} s were asked for"))
     return found
 
 
