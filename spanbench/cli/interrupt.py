@@ -50,6 +50,6 @@ def _leave(_signal: int, _frame: FrameType | None) -> None:
     # Written to the descriptor itself: the signal may have come in the middle of a buffered write.
     cursor, start = (_SHOW_CURSOR, "\r\x1b[K") if os.isatty(2) else ("", "")
     try:
-        os.write(2, f"{cursor}{start}spanbench: error: interrupted; a run that was not finished leaves no record\n".encode())
+        os.write(2, f"{cursor}{start}spanbench: error: interrupted; what was not finished is not kept\n".encode())
     finally:
         os._exit(INTERRUPTED)

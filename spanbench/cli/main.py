@@ -28,7 +28,7 @@ def _answered(arguments: list[str] | None) -> int:
     except SpanbenchError as error:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:  # raised by something other than the signal that is answered, such as a test
-        return _fail("interrupted; a run that was not finished leaves no record", INTERRUPTED)
+        return _fail("interrupted; what was not finished is not kept", INTERRUPTED)
     except MemoryError:
         return _fail("out of memory; take fewer --tokens, a smaller --batch or a smaller --preset", 2)
 

@@ -100,6 +100,14 @@ def _speed(ratio: int | float) -> str:
     return f"{ratio_text(ratio)} as fast" if ratio >= 1 else f"{ratio_text(1 / ratio)} SLOWER"
 
 
+def _bounds(ratio: Measure) -> str:
+    """Return the interval the way the figure before it is put: of a slower arm, of how much slower."""
+    if ratio.low is None or ratio.high is None or not ratio.low or ratio.value is None:
+        return ""
+    low, high = (ratio.low, ratio.high) if ratio.value >= 1 else (1 / ratio.high, 1 / ratio.low)
+    return f" ({interval(ratio.quantity, low, high)})"
+
+
 def _doubt(ratio: Measure) -> str:
     """Say so where the interval holds 1, or where there is none: no difference was shown."""
     if ratio.low is None or ratio.high is None:
@@ -113,8 +121,7 @@ def _in_time(reading: Reading) -> Iterator[str]:
         ratio = reading.measure("pair", regime, "ratio:seconds")
         if ratio is None or ratio.value is None:
             continue
-        bounds = f" ({interval(ratio.quantity, ratio.low, ratio.high)})" if ratio.low is not None and ratio.high is not None else ""
-        parts.append(f"{_speed(ratio.value)}{bounds} in {_named(regime)}{_doubt(ratio)}")
+        parts.append(f"{_speed(ratio.value)}{_bounds(ratio)} in {_named(regime)}{_doubt(ratio)}")
     if parts:
         yield f"On the clock of this machine the latent arm is {_listed(parts)}."
 

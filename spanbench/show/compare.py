@@ -21,7 +21,7 @@ __all__ = ["Compared", "page", "render_compare"]
 BESIDE = 2
 """Regimes side by side: what 80 columns hold."""
 
-PAIRED = "A ratio of times is the median over paired blocks, not the quotient of the two medians."
+PAIRED = "In table 2 a ratio of times is the median over paired blocks, not the quotient of the two medians."
 NOT_TIMED = "Counted only: nothing was timed in this run."
 
 

@@ -55,8 +55,11 @@ def mixing_rows(reading: Reading) -> list[Row]:
         f"{windows.tokens:,} {'token' if windows.tokens == 1 else 'tokens'}",
         f"{windows.complete:,} {'latent' if windows.complete == 1 else 'latents'}",
     )
+    mixing = _row("objects mixed", *objects, _quotient(windows.tokens, windows.complete), "counted")
+    if reading.regimes[0] in SPOKEN:
+        return [mixing]  # a step has one row, no square
     return [
-        _row("objects mixed", *objects, _quotient(windows.tokens, windows.complete), "counted"),
+        mixing,
         _row(f"attention size, each layer{_one_of(reading)}", *map(attention_size, found.cells), _quotient(*found.cells), "counted"),
         _row(f"MLP calls, each layer{_one_of(reading)}", *map(_whole, found.mlp_calls), _quotient(*found.mlp_calls), "counted"),
     ]

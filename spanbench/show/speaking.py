@@ -22,8 +22,8 @@ DEAREST: tuple[Place, ...] = (("decode_worst", "seconds"), ("decode", "step_seco
 
 _ROWS: tuple[tuple[str, tuple[Place, ...]], ...] = (
     ("first token after", (("request", "first_token_seconds"),)),
-    ("tokens per second, request", (("request", "tokens_per_second"),)),
-    ("tokens per second, decode", (("decode", "tokens_per_second"),)),
+    ("tokens/s in a request, more is better", (("request", "tokens_per_second"),)),
+    ("tokens/s in decode, more is better", (("decode", "tokens_per_second"),)),
     ("one step, median", (("decode", "step_seconds_p50"),)),
     ("one step, dearest", DEAREST),
     ("jitter at span edges", (("decode", "edge_jitter"),)),
@@ -77,6 +77,6 @@ def _bytes(value: float) -> Cell:
 def _state(reading: Reading, footnotes: Footnotes) -> Iterator[Row]:
     """What is kept to go on, beside the throughput that it allows."""
     regime = next((regime for regime in ("request", "decode") if regime in reading.regimes), None)
-    row = _measured("state kept", reading, (regime, "state_bytes"), footnotes) if regime else None
+    row = _measured(f"state kept after {regime}", reading, (regime, "state_bytes"), footnotes) if regime else None
     if row:
         yield row

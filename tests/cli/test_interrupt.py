@@ -12,7 +12,7 @@ import pytest
 from spanbench.cli.main import main
 from tests.cli.running import SECONDS, TINY, python
 
-LINE = "spanbench: error: interrupted; a run that was not finished leaves no record"
+LINE = "spanbench: error: interrupted; what was not finished is not kept"
 
 INTERRUPT_AT_IMPORT = """
 import os, signal, sys

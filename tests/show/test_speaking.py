@@ -71,8 +71,8 @@ def test_what_a_user_feels_stands_in_eight_rows() -> None:
     lines = table(spoken(point()))
     assert lines[0] == "3 · Speaking: one prompt; ratios are token ÷ latent"
     assert cells(lines, "first token after") == ["2.10 s", "300 ms", "7.00×", "measured"]
-    assert cells(lines, "tokens per second, request") == ["20.5", "123", "0.166×", "measured"]
-    assert cells(lines, "tokens per second, decode") == ["31.2", "1.23 k", "0.025×", "measured"]
+    assert cells(lines, "tokens/s in a request, more is better") == ["20.5", "123", "0.166×", "measured"]
+    assert cells(lines, "tokens/s in decode, more is better") == ["31.2", "1.23 k", "0.025×", "measured"]
     assert cells(lines, "one step, median") == ["30.0 ms", "610 µs", "49.18×", "measured"]
     assert cells(lines, "one step, dearest") == ["32.0 ms", "48.0 ms", "0.667×", "measured"]
     assert cells(lines, "jitter at span edges") == ["1.00×", "78.50×", "0.013×", "measured"]
@@ -93,7 +93,7 @@ def test_bytes_and_state_are_the_counted_ones() -> None:
     assert [float(text.removesuffix(" KiB")) for text in shown[:2]] == pytest.approx([token / 24 / 1024, latent / 24 / 1024], rel=5e-3)
     assert shown[2:] == [f"{token / latent:.2f}×", "counted"]
     # Keys and values of 27 + 63 tokens of 3 prompts, 2 layers of width 64, 4 bytes each.
-    assert cells(lines, "state kept")[0] == f"{2 * 2 * 64 * 90 * 3 * 4:,} B"
+    assert cells(lines, "state kept after request")[0] == f"{2 * 2 * 64 * 90 * 3 * 4:,} B"
     assert lines[0] == "3 · Speaking: 3 prompts together; ratios are token ÷ latent"
 
 
@@ -104,7 +104,7 @@ def test_it_fits_80_columns(regimes: Sequence[Regime]) -> None:
 
 def test_counted_only_shows_what_is_counted() -> None:
     lines = table(spoken(point(), felt=()))
-    assert [line.split("  ")[0] for line in lines[2:]] == ["bytes per token", "state kept"]
+    assert [line.split("  ")[0] for line in lines[2:]] == ["bytes per token", "state kept after request"]
 
 
 def test_without_decode_worst_the_slowest_position_is_the_dearest_step() -> None:
