@@ -85,7 +85,7 @@ class _Module(TorchDispatchMode):
         if results:
             self._book(func, kind, call, tensors, results[0])
         self._read(name_of(func), kind, call, tensors)
-        self.lineage.follow(name_of(func), tensors, results)
+        self.lineage.follow(name_of(func), call, tensors, results)
         return out
 
     def _take_apart(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
