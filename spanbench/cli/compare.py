@@ -13,7 +13,7 @@ from spanbench.request import Request
 
 __all__ = ["compare"]
 
-DEFAULT_SECONDS = 20.0
+DEFAULT_SECONDS = 24.0
 METERS = ("codecarbon", "none")  # for help and completion, which import no meter; a test holds them to the meters there are
 
 Run = Annotated[
