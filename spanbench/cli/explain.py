@@ -20,13 +20,14 @@ __all__ = ["explain"]
 def explain(request: Request, fmt: Format = "table") -> None:
     """Print the formulas with this run's numbers put in, so that a total can be followed by hand."""
     from spanbench.cli.guard import checked_point
-    from spanbench.count.explain import definitions
+    from spanbench.count.explain import definitions, step_definitions
     from spanbench.count.explain import explain as terms_of
     from spanbench.show.explain import Explained
 
     point, _, convention = checked_point(request)
+    legend = definitions(point, convention)
     explained = [
-        Explained(point.to_json(), regime, convention, terms_of(point, regime, convention), definitions(point, convention))
+        Explained(point.to_json(), regime, convention, terms_of(point, regime, convention), [*legend, *step_definitions(point, regime)])
         for regime in point.regimes
     ]
     put(_render, explained, fmt)

@@ -65,14 +65,12 @@ def compare(
         CountMismatch, UncountedOperation: the count cannot be trusted, so nothing was timed.
         NotEnoughMemory: the pair does not fit, and `timing.must_run` is set.
     """
-    refusal = check_fit(point, must_run=timing.must_run)
-    counts = count_point(point, prompt.ids, prompt.following(point.said), verify=verify, progress=progress)
-    timed = Timed(warnings=[refusal]) if refusal else _timed(point, prompt, counts, timing, progress)
+    refusal, said = check_fit(point, must_run=timing.must_run), prompt.following(point.said)
+    counts = count_point(point, prompt.ids, said, verify=verify, progress=progress)
+    if refusal:
+        return _record(point, prompt, convention, counts, Timed(warnings=[refusal]))
+    timed = time_point(point, prompt.ids, said, counts, timing.plan, timing.meter, progress)
     return _record(point, prompt, convention, counts, timed)
-
-
-def _timed(point: Point, prompt: Prompt, counts: Counts, timing: Timing, progress: Progress) -> Timed:
-    return time_point(point, prompt.ids, prompt.following(point.said), counts, timing.plan, timing.meter, progress)
 
 
 def _record(point: Point, prompt: Prompt, convention: Convention, counts: Counts, timed: Timed) -> Record:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spanbench.count.ledger import run_ledger
+from spanbench.count.ledger import Counted, run_ledger
 from spanbench.count.verify import equal, same_census
 from spanbench.measure.allocator import keep_freed_memory
 from spanbench.measure.clock import synchronizer
@@ -95,16 +95,18 @@ def _time_what_is_felt(
 
 def _check_census(pair: Pair, regime: Regime, ids_BxN: Tensor, counts: Counts) -> None:
     for arm, model in pair.arms().items():
-        seen = run_ledger(subject_of(model, regime, ids_BxN, counts.distinct))
-        same_census(counts.census[regime][arm], seen.census, f"{arm} {regime}")
-        equal(counts.tallies[regime][arm], seen, f"{arm} {regime} on {ids_BxN.device}")  # masks and ids have contents only here
+        _hold(counts, regime, arm, run_ledger(subject_of(model, regime, ids_BxN, counts.distinct)))
 
 
 def _check_steps(pair: Pair, regime: Regime, text_BxT: Tensor, point: Point, counts: Counts) -> None:
     for arm, model in pair.arms().items():
-        seen = spoken(point, arm, model, regime, counts.distinct, text_BxT=text_BxT)
-        same_census(counts.census[regime][arm], seen.census, f"{arm} {regime}")
-        equal(counts.tallies[regime][arm], seen, f"{arm} {regime} on {text_BxT.device}")
+        _hold(counts, regime, arm, spoken(point, arm, model, regime, counts.distinct, text_BxT=text_BxT))
+
+
+def _hold(counts: Counts, regime: Regime, arm: str, seen: Counted) -> None:
+    """Hold what ran on the device against what was counted: masks and ids have contents only here."""
+    same_census(counts.census[regime][arm], seen.census, f"{arm} {regime}")
+    equal(counts.tallies[regime][arm], seen, f"{arm} {regime} on the device")
 
 
 def _measure(

@@ -60,13 +60,9 @@ def mixing_rows(reading: Reading) -> list[Row]:
         return [mixing]  # a step has one row, no square
     return [
         mixing,
-        _row(f"attention size, each layer{_one_of(reading)}", *map(attention_size, found.cells), _quotient(*found.cells), "counted"),
-        _row(f"MLP calls, each layer{_one_of(reading)}", *map(_whole, found.mlp_calls), _quotient(*found.mlp_calls), "counted"),
+        _row("attention size, each layer", *map(attention_size, found.cells), _quotient(*found.cells), "counted"),
+        _row("MLP calls, each layer", *map(_whole, found.mlp_calls), _quotient(*found.mlp_calls), "counted"),
     ]
-
-
-def _one_of(reading: Reading) -> str:
-    return ", a prompt" if reading.size("batch") > 1 else ""
 
 
 def documents_table(reading: Reading, doubled: Record | None, footnotes: Footnotes) -> Table:
@@ -80,7 +76,11 @@ def documents_table(reading: Reading, doubled: Record | None, footnotes: Footnot
         _row("scaling", "quadratic", "near-constant", "", "documents"),
         *(_growth(reading, Reading(doubled)) if doubled else []),
     ]
-    return Table(COLUMNS, tuple(rows), "1 · The documents' comparison: what one layer mixes", frozenset({0, 4}))
+    return Table(COLUMNS, tuple(rows), f"1 · The documents' comparison: what one layer mixes{_of_one(reading)}", frozenset({0, 4}))
+
+
+def _of_one(reading: Reading) -> str:
+    return " of one prompt" if reading.size("batch") > 1 else ""
 
 
 def _row(*texts: str) -> Row:

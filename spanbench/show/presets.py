@@ -61,7 +61,7 @@ def _blocks(listed: PresetList) -> Iterator[Text | Table]:
     yield Text(f"spanbench presets · {listed.tokens:,} tokens in spans of {listed.span:,}, {listed.dtype}, batch 1", "title")
     names = dict.fromkeys(row.preset for row in listed.rows)
     rows = [line for name in names for line in _preset([row for row in listed.rows if row.preset == name], listed)]
-    columns = ("", "parameters\ntoken", "latent", "FLOP, score\ntoken", "latent", "ratio", "memory\nboth", "runs\nhere")
+    columns = ("", "params\ntoken", "latent", "FLOP, score\ntoken", "latent", "ratio", "memory\nboth", "runs\nhere")
     yield Table(columns, tuple(rows), left=frozenset({0, 7}))
     refusals = dict.fromkeys(f"{row.allocation}: {row.refused}" for row in listed.rows if row.refused)
     yield from (Text(line, "note", hang=2) for line in (*refusals, *_notes(listed)))
