@@ -6,9 +6,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from spanbench.judge.stats import Estimate, block_log_ratio, median, ratio_estimate, spread, unknown
+from spanbench.measure.caution import Caution
 from spanbench.measure.clock import Clock, PerfCounter
-from spanbench.measure.energy.protocol import Guard, Meter
-from spanbench.measure.result import ArmMeasurement, Caution, PairMeasurement, Plan, SlotResult
+from spanbench.measure.energy.guard import Guard
+from spanbench.measure.energy.protocol import Meter
+from spanbench.measure.result import ArmMeasurement, PairMeasurement, Plan, SlotResult
 from spanbench.measure.schedule import LEAST_BLOCKS, choose_blocks, order
 from spanbench.measure.slot import Arm, Stage, find_repeats, run_slot
 
@@ -112,7 +114,7 @@ def _arm(name: str, slots: Sequence[SlotResult], repeats: int) -> ArmMeasurement
 
 def _why(slots: Sequence[SlotResult]) -> str:
     """Return the first reason that a slot gave for having no joules."""
-    return next((slot.reason for slot in slots if slot.reason), "no slot was metered")
+    return next((slot.energy.reason for slot in slots if slot.energy.reason), "no slot was metered")
 
 
 def _joules_ratio(slots: Sequence[SlotResult], repeats: Mapping[str, int], first: str, second: str) -> Estimate:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from spanbench.errors import UsageError
 from spanbench.judge.stats import Estimate
-from spanbench.measure.energy.protocol import Source
+from spanbench.measure.caution import Caution
+from spanbench.measure.energy.protocol import Reading, Source
 
-__all__ = ["ArmMeasurement", "Caution", "PairMeasurement", "Plan", "SlotResult"]
+__all__ = ["ArmMeasurement", "PairMeasurement", "Plan", "SlotResult"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +39,17 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Caution:
-    """A condition that the reader of these figures must know of: a stable code, and one sentence."""
-
-    code: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class SlotResult:
     """One timed window: seconds and joules of the whole slot, that is of all its repeats."""
 
     arm: str
     seconds: float
-    joules: float | None
-    reason: str | None = None
-    """Why there are no joules."""
+    energy: Reading
+
+    @property
+    def joules(self) -> float | None:
+        """Return the slot's joules, or None; `energy.reason` then says why."""
+        return self.energy.joules
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from spanbench.measure.clock import Clock
-from spanbench.measure.energy.protocol import Guard
+from spanbench.measure.energy.guard import Guard
+from spanbench.measure.energy.protocol import Cost, Window
 from spanbench.measure.result import SlotResult
 
 __all__ = ["Arm", "Stage", "find_repeats", "refuse_observers", "run_slot"]
@@ -29,6 +30,8 @@ class Arm:
 
     name: str
     forward: Callable[[], object]
+    cost: Cost | None = None
+    """What one forward costs, as it was counted; only a modelling meter asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +51,10 @@ def run_slot(arm: Arm, repeats: int, stage: Stage) -> SlotResult:
     refuse_observers()
     stage.synchronize()
     with _no_collector():
-        stage.meter.begin()
+        stage.meter.begin(Window(arm.name, repeats, arm.cost))
         seconds = _timed(arm, repeats, stage)
         reading = stage.meter.end()
-    return SlotResult(arm.name, seconds, reading.joules, reading.reason)
+    return SlotResult(arm.name, seconds, reading)
 
 
 def find_repeats(arm: Arm, window_s: float, stage: Stage) -> tuple[int, float]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from spanbench.judge.stats import Estimate, block_log_ratio, median, ratio_estimate, spread, unknown
 from spanbench.measure.clock import Clock, PerfCounter
 from spanbench.measure.energy import NullMeter
-from spanbench.measure.energy.protocol import Guard
+from spanbench.measure.energy.guard import Guard
 from spanbench.measure.result import Plan
 from spanbench.measure.schedule import choose_blocks, order
 from spanbench.measure.slot import Arm, Stage, run_slot

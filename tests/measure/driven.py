@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from spanbench.measure.energy.protocol import Probe, Reading, Session, Source
+from spanbench.measure.energy.protocol import Probe, Reading, Session, Source, Window
 
 
 @dataclass
@@ -85,9 +85,11 @@ class DrivenSession:
 
     def __init__(self, meter: DrivenMeter) -> None:
         self.meter, self.window, self.opened = meter, -1, 0.0
+        self.windows: list[Window] = []
 
-    def begin(self) -> None:
+    def begin(self, window: Window) -> None:
         self.window += 1
+        self.windows.append(window)
         self.meter.world.log.append("begin")
         self.opened = self.meter.world.seconds
         fault = self.meter.fault(self.window)

@@ -156,7 +156,7 @@ def test_a_failing_meter_costs_its_joules_and_never_the_time(name: str) -> None:
         assert (energy.value, energy.low, energy.high) == (None, None, None)
         assert energy.reason
         assert "\n" not in energy.reason
-    assert all(slot.joules is None and slot.reason for slot in result.slots)
+    assert all(slot.joules is None and slot.energy.reason for slot in result.slots)
     assert codes(result) == {"energy-unknown"}
 
 

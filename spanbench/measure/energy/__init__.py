@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 
 from spanbench.errors import UsageError, suggest
 from spanbench.measure.energy.codecarbon import CodeCarbonMeter
+from spanbench.measure.energy.guard import Guard
 from spanbench.measure.energy.null import NullMeter
-from spanbench.measure.energy.protocol import Guard, Meter, MeterError, Probe, Reading, Session, Source
+from spanbench.measure.energy.protocol import Meter, MeterError, Probe, Reading, Session, Source
 
 __all__ = ["METERS", "CodeCarbonMeter", "Guard", "Meter", "MeterError", "NullMeter", "Probe", "Reading", "Session", "Source", "get_meter"]
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
-from spanbench.measure.energy.protocol import MeterError, Probe, Reading, Session, Source
+from spanbench.measure.energy.protocol import IDLE, MeterError, Probe, Reading, Session, Source, Window
 
 __all__ = ["CodeCarbonMeter"]
 
@@ -63,7 +63,7 @@ class CodeCarbonMeter:
         """Return whether the library is installed; its detection of hardware waits for the session."""
         if find_spec("codecarbon") is None:
             return Probe(available=False, reason="CodeCarbon is not installed", mend="pip install codecarbon")
-        return Probe(available=True)
+        return Probe(available=True, scope="machine")
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -94,7 +94,7 @@ class _Tasks:
 
     def detect(self) -> None:
         """Run one empty task, so that no window pays for the detection, and note what was detected."""
-        self.begin()
+        self.begin(IDLE)
         if self._tracker.stop_task() is None:
             raise MeterError("its hardware detection failed")
         hardware = [item.description() for item in self._tracker._hardware]
@@ -102,7 +102,7 @@ class _Tasks:
         parts = ", ".join(part for part in hardware if not part.startswith("RAM")) or "no hardware found"
         self.by = f"codecarbon {_version()}: {parts}"
 
-    def begin(self) -> None:
+    def begin(self, window: Window) -> None:
         self._tracker.start_task()
 
     def end(self) -> Reading:

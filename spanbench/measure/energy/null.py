@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from spanbench.measure.energy.protocol import Probe, Reading, Session, Source
+from spanbench.measure.energy.protocol import Probe, Reading, Session, Source, Window
 
 __all__ = ["NullMeter"]
 
@@ -31,7 +31,7 @@ class NullMeter:
 class _Nothing:
     by = "none"
 
-    def begin(self) -> None:
+    def begin(self, window: Window) -> None:
         pass
 
     def end(self) -> Reading:

@@ -1,19 +1,20 @@
-"""What every meter answers, and the guard that keeps a failing one from costing more than its joules."""
+"""What every meter answers. A meter's library is imported only where it is probed or a session opens."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol
 
-__all__ = ["Guard", "Meter", "MeterError", "Probe", "Reading", "Session", "Source"]
+from spanbench.measure.caution import Caution
+
+__all__ = ["IDLE", "Cost", "Meter", "MeterError", "Probe", "Reading", "Scope", "Session", "Source", "Window"]
 
 Source = Literal["measured", "estimated", "modelled"]
 
-_T = TypeVar("_T")
+Scope = Literal["gpu-board", "cpu-package", "platform", "machine", "work", "none"]
+"""Whose joules a meter counts: whole GPU boards with their memory; CPU packages with their DRAM; the platform's power
+supply (psys); CPU and GPU as an estimator sees them; the counted work alone; nothing."""
 
 
 class MeterError(Exception):
@@ -22,19 +23,53 @@ class MeterError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Whether a meter can be used here, and if not, why and how to mend it."""
+    """Whether a meter can be used here, and if not, why and how to mend it.
+
+    `parts` names the pieces of hardware that it would read, one string each (`gpu:GPU-…`, `cpu-package:0`).
+    """
 
     available: bool
     reason: str | None = None
     mend: str | None = None
+    period_s: float | None = None
+    """How often its figure is renewed, in seconds, where that is known."""
+    scope: Scope = "none"
+    parts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one repeat of an arm's work costs, as it was counted: FLOPs, and the compulsory bytes it moves."""
+
+    flops: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What runs while a window is open: the arm, how often, and what one repeat costs where that was counted."""
+
+    name: str
+    repeats: int = 1
+    cost: Cost | None = None
+
+
+IDLE = Window("idle", 0)
+"""Nothing runs. A session may learn from such a window what the hardware draws when it rests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Joules of one window, or None and why. Joules are finite and positive: a reading of 0 is a failure."""
+    """Joules of one window, or None and why. Joules are finite and positive: a reading of 0 is a failure.
+
+    `low` and `high` bound the systematic error of this one window (what a counter's ticks hide), where it can be bounded.
+    """
 
     joules: float | None
     reason: str | None = None
+    low: float | None = None
+    high: float | None = None
+    cautions: tuple[Caution, ...] = ()
 
 
 class Session(Protocol):
@@ -45,12 +80,12 @@ class Session(Protocol):
         """Return who gives the joules and how it comes by them, for the record."""
         ...
 
-    def begin(self) -> None:
-        """Open a window."""
+    def begin(self, window: Window) -> None:
+        """Open a window; may wait for the meter's next tick, and a random moment more."""
         ...
 
     def end(self) -> Reading:
-        """Close the window and return its joules."""
+        """Close the window and return the joules of the time between `begin`'s return and this call."""
         ...
 
 
@@ -84,75 +119,3 @@ class Meter(Protocol):
     def session(self) -> AbstractContextManager[Session]:
         """Return a context that makes the meter ready (which may take seconds) and puts everything back."""
         ...
-
-
-class Guard:
-    """A meter's session behind which nothing raises, and nothing that is not a positive finite number counts as joules.
-
-    Ctrl-C passes through, and still closes the session.
-    """
-
-    def __init__(self, meter: Meter) -> None:
-        self.name, self.source, self.note = meter.name, meter.source, meter.note
-        self.wanted = meter.name != "none"
-        self._meter = meter
-        self._stack = ExitStack()
-        self._session: Session | None = None
-        self._reason = ""
-
-    @property
-    def by(self) -> str:
-        """Return who gives the joules, or the meter's name where it could not be started."""
-        return self._session.by if self._session is not None else self.name
-
-    @property
-    def min_window_s(self) -> float:
-        """Return the window the meter needs, in seconds: none where it does not run."""
-        return self._meter.min_window_s if self._session is not None else 0.0
-
-    def __enter__(self) -> Guard:
-        self._attempt("start", self._open)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._session = None
-        # The pending error is not handed on: a meter has no say in what happens to it.
-        self._attempt("stop", self._stack.close)
-
-    def _open(self) -> None:
-        probe = self._meter.probe()
-        if not probe.available:
-            self._reason = "; ".join(part for part in (probe.reason, probe.mend) if part) or f"{self.name} is not available"
-            return
-        self._session = self._stack.enter_context(self._meter.session())
-
-    def begin(self) -> None:
-        """Open a window; a failure is kept for `end`."""
-        if self._session is not None:
-            self._reason = ""
-            self._attempt("open a window", self._session.begin)
-
-    def end(self) -> Reading:
-        """Close the window. The session is asked even after a failed `begin`, so that it can clean up."""
-        begun = not self._reason
-        reading = self._attempt("close a window", self._session.end) if self._session is not None else None
-        return _checked(reading, self.name) if begun and reading is not None else Reading(None, self._reason)
-
-    def _attempt(self, what: str, call: Callable[[], _T]) -> _T | None:
-        """Return what `call` returns; where it raises, None, and keep the reason (the first one of a window)."""
-        try:
-            return call()
-        except Exception as error:  # noqa: BLE001 - a meter may raise anything, and the time must survive it
-            kind = "" if isinstance(error, MeterError) else f"{type(error).__name__}: "
-            line = next(iter(str(error).splitlines()), "no message")
-            self._reason = self._reason or f"{self.name} could not {what}: {kind}{line}"
-            return None
-
-
-def _checked(reading: Reading, name: str) -> Reading:
-    joules = reading.joules
-    if joules is None:
-        return Reading(None, reading.reason or f"{name} gave no reading and no reason")
-    if not (math.isfinite(joules) and joules > 0):
-        return Reading(None, f"{name} read {joules:g} J, which no running machine uses")
-    return Reading(float(joules))

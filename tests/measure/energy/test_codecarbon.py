@@ -13,7 +13,7 @@ import pytest
 
 from spanbench.errors import UsageError
 from spanbench.measure.energy import METERS, CodeCarbonMeter, Guard, get_meter
-from spanbench.measure.energy.protocol import Reading
+from spanbench.measure.energy.protocol import IDLE, Reading
 
 # A process of its own, so that an audit hook (which cannot be taken out again) sees every file and socket.
 WATCHED = """
@@ -29,11 +29,12 @@ sys.addaudithook(watch)
 handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
 environment = dict(os.environ)
 from spanbench.measure.energy import CodeCarbonMeter, Guard
+from spanbench.measure.energy.protocol import IDLE
 loaded_early = "codecarbon" in sys.modules
 with Guard(CodeCarbonMeter()) as guard:
     by, readings = guard.by, []
     for length in (0.3, 0.6):
-        guard.begin()
+        guard.begin(IDLE)
         start = time.perf_counter()
         while time.perf_counter() - start < length:
             pass
@@ -76,7 +77,7 @@ def test_the_real_one_reads_joules_and_leaves_no_trace(tmp_path: Path) -> None:
 
 def window(meter: CodeCarbonMeter) -> Reading:
     with Guard(meter) as guard:
-        guard.begin()
+        guard.begin(IDLE)
         return guard.end()
 
 
@@ -119,7 +120,7 @@ def test_a_failure_before_the_first_window_is_a_reason(
 def test_a_failure_in_a_window_is_a_reason_and_leaves_no_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
     before = set(threading.enumerate())
     with Guard(CodeCarbonMeter()) as guard:
-        guard.begin()
+        guard.begin(IDLE)
         monkeypatch.setattr("codecarbon.OfflineEmissionsTracker._measure_power_and_energy", broken)
         reading = guard.end()
         assert reading == Reading(None, "codecarbon could not close a window: OSError: planted")
