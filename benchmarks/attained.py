@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from spanbench.count.distinct import distinct_rows
 from spanbench.count.formula import closed_form
-from spanbench.measure.allocator import keep_freed_memory
+from spanbench.measure.host.allocator import keep_freed_memory
 from spanbench.model.pair import Model, build_pair, forward
 from spanbench.point import Point, Regime
 from spanbench.request import Request, point_of

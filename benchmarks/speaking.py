@@ -30,8 +30,8 @@ import torch
 from spanbench.count.distinct import distinct_rows
 from spanbench.count.formula import closed_form
 from spanbench.judge.stats import block_log_ratio, ratio_estimate
-from spanbench.measure.limits import copy_bandwidth
-from spanbench.measure.schedule import LEAST_BLOCKS, order
+from spanbench.measure.limits.limits import copy_bandwidth
+from spanbench.measure.pair.schedule import LEAST_BLOCKS, order
 from spanbench.model.pair import Model, build_pair
 from spanbench.model.speak import Sampler, start_session, talk
 from spanbench.point import Point

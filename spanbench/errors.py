@@ -11,6 +11,7 @@ from typing import ClassVar
 
 __all__ = [
     "CountMismatch",
+    "Inconclusive",
     "NotEnoughMemory",
     "NothingMeasured",
     "SpanbenchError",
@@ -46,6 +47,12 @@ class CountMismatch(SpanbenchError):
     """Two ways of counting the same work disagree, so neither is printed."""
 
     exit_code = 3
+
+
+class Inconclusive(SpanbenchError):
+    """What was measured does not tell the arms apart as finely as was asked, and `--strict` was given."""
+
+    exit_code = 4
 
 
 class NothingMeasured(SpanbenchError):

@@ -56,7 +56,17 @@ QUANTITIES: Mapping[str, Quantity] = _table(
     Quantity("joules", "J", "energy", exact=False),
     Quantity("joules_dynamic", "J", "energy above idle", exact=False),
     Quantity("watts", "W", "power", exact=False, better="neither"),
+    Quantity("joules_floor", "J", "arithmetic floor", exact=False),
+    Quantity("joules_arithmetic", "J", "arithmetic", exact=False),
+    Quantity("joules_memory", "J", "memory movement", exact=False),
+    Quantity("memory_share", "share", "memory's share", exact=False, better="neither"),
+    Quantity("joules_board", "J", "board reference", exact=False),
     Quantity("grams_co2e", "g", "CO2 equivalent", exact=False),
+    Quantity("null_seconds", "ratio", "time, A/A null", exact=False, better="neither"),
+    Quantity("null_joules", "ratio", "energy, A/A null", exact=False, better="neither"),
+    Quantity("roofline_seconds", "s", "time at this machine's limit", exact=False),
+    Quantity("roofline_fraction", "share", "of that limit reached", exact=False, better="higher"),
+    Quantity("stages_over_whole", "ratio", "sum of stages over the whole", exact=False, better="neither"),
     Quantity("first_token_seconds", "s", "first token", exact=False),
     Quantity("tokens_per_second", "token/s", "tokens per second", exact=False, better="higher"),
     Quantity("step_seconds_p50", "s", "step, median position", exact=False),
@@ -104,6 +114,8 @@ def short(name: str, value: int | float) -> str:
     known = quantity(name)
     if known.unit == "ratio":
         return ratio_text(value)
+    if known.unit == "share":
+        return f"{_percent(value)}%"
     if known.unit == "B":
         return _bytes(value)
     if known.unit in {"s", "J", "W", "g"}:
@@ -121,17 +133,23 @@ def _plain(value: int | float, exact: bool) -> str:
 def interval(name: str, low: float, high: float) -> str:
     """Return a range in the unit that `short` gives its upper end, written once: 310–315 ms.
 
-    >>> interval("seconds", 0.0961, 0.0973), interval("ratio:seconds", 3.181, 3.244)
-    ('96.1–97.3 ms', '3.18–3.24×')
+    >>> interval("seconds", 0.0961, 0.0973), interval("ratio:seconds", 3.181, 3.244), interval("memory_share", 0.071, 0.5)
+    ('96.1–97.3 ms', '3.18–3.24×', '7.1–50%')
     """
     if quantity(name).unit == "ratio":
         number = _ratio_digits(high)
         return f"{_like(number, low)}–{number}×"
+    if quantity(name).unit == "share":
+        return f"{_percent(low)}–{_percent(high)}%"
     number, _, unit = short(name, high).partition(" ")
     if low < high / 10:  # one unit would leave the lower end without digits
         return f"{short(name, low)}–{number} {unit}".rstrip()
     factor = high / float(number.replace(",", "")) if high else 1.0
     return f"{_like(number, low / factor)}–{number} {unit}".rstrip()
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.{0 if value >= 0.0995 else 1}f}"
 
 
 def _like(number: str, value: float) -> str:

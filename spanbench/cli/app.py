@@ -13,6 +13,7 @@ from spanbench.cli.count import count, tables
 from spanbench.cli.explain import explain
 from spanbench.cli.generate import generate
 from spanbench.cli.interrupt import INTERRUPTED
+from spanbench.cli.meters import meters
 from spanbench.cli.presets import presets
 from spanbench.errors import UsageError
 
@@ -37,6 +38,7 @@ app.command(short_help="Count the documents' two comparisons at their own scale.
 app.command(short_help="Let both models speak after the prompt, with all caches.")(generate)
 app.command(short_help="Print the formulas with this run's numbers put in.")(explain)
 app.command(short_help="List the models, with parameters, FLOPs and memory.")(presets)
+app.command(short_help="List where joules can come from on this machine.")(meters)
 
 
 def _version(wanted: bool) -> None:

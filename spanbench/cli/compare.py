@@ -2,41 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from spanbench.cli import timing as options
 from spanbench.cli.options import Format, Out, Verify, takes_request, with_note
 from spanbench.cli.output import check_out, keep, progress, put
-from spanbench.cli.values import completed, seconds
+from spanbench.errors import Inconclusive
 from spanbench.request import Request
 
-__all__ = ["compare"]
+if TYPE_CHECKING:
+    from spanbench.record import Record
 
-DEFAULT_SECONDS = 24.0
-METERS = ("codecarbon", "none")  # for help and completion, which import no meter; a test holds them to the meters there are
+__all__ = ["compare"]
 
 Run = Annotated[
     bool | None,
     typer.Option("--run/--no-run", help="Time the pair, or only count it [default: time it where it fits in memory]"),
-]
-MaxTime = Annotated[
-    float,
-    typer.Option(
-        metavar="SECONDS",
-        parser=seconds("--max-time"),
-        show_default=False,
-        help=f"Time for all timed slots together [default: {DEFAULT_SECONDS:g}]",
-    ),
-]
-Meter = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        autocompletion=completed(METERS),
-        show_default=False,
-        help=f"Where joules come from: {', '.join(METERS)} [default: {METERS[0]}]",
-    ),
 ]
 
 
@@ -44,27 +27,49 @@ Meter = Annotated[
 def compare(
     request: Request,
     run: Run = None,
-    max_time: MaxTime = DEFAULT_SECONDS,
-    meter: Meter = METERS[0],
+    max_time: options.MaxTime = options.DEFAULT_SECONDS,
+    precision: options.Precision = options.DEFAULT_PRECISION,
+    meter: options.Meter = options.METERS[0],
+    threads: options.Threads = None,
+    compiled: options.Compile = False,
+    stages: options.Stages = False,
+    co2: options.Co2 = None,
+    limits: options.Limits = True,
+    peak: options.Peak = True,
+    strict: options.Strict = False,
     verify: Verify = False,
     out: Out = None,
     fmt: Format = "table",
 ) -> None:
     """Put both models side by side on one prompt: first the documents' table, then the whole model's FLOPs, time and joules."""
-    from spanbench.cli.guard import check_device, checked_point
+    from spanbench.cli.guard import checked_point
+    from spanbench.measure.carbon import parse_carbon
     from spanbench.measure.energy import get_meter
 
-    joules = get_meter(meter)
+    carbon = parse_carbon(co2) if co2 is not None else None
+    get_meter(meter)  # an unknown name is refused before any work is done
     check_out(out)
     point, prompt, convention = checked_point(request, times=2)
     if run is not False:
-        check_device(point.device)
+        _check_runs(point.device, compiled)
     from spanbench import run as flow
     from spanbench.cli.points import document_scale, doubled
-    from spanbench.measure.result import Plan
+    from spanbench.measure.pair.result import Plan
+    from spanbench.run.threads import set_threads
     from spanbench.show.compare import Compared, render_compare
 
-    timing = flow.Timing(Plan(max_seconds=max_time / len(point.regimes)), joules, must_run=run is True)
+    if threads is not None:
+        set_threads(threads)
+    timing = flow.Timing(
+        Plan(max_seconds=max_time / len(point.regimes), precision=precision, seed=point.seed),
+        flow.meter_of(meter, point),
+        must_run=run is True,
+        compiled=compiled,
+        stages=stages,
+        limits=limits,
+        peak=peak,
+        carbon=carbon,
+    )
     with progress() as tell:
         if run is False:
             record = flow.count(point, prompt, convention, verify=verify, progress=tell)
@@ -72,6 +77,30 @@ def compare(
             record = flow.compare(point, prompt, convention, timing, verify=verify, progress=tell)
     record = with_note(record, request)
     with keep(out, record):
-        reference, unreferenced = document_scale(request, prompt)
-        compared = Compared(record, reference, doubled(request, prompt), unreferenced)
-        put(render_compare, compared, fmt)
+        reference, why = document_scale(request, prompt)
+        put(render_compare, Compared(record, reference, doubled(request, prompt), why), fmt)
+    if strict:
+        _refuse_inconclusive(record)
+
+
+def _check_runs(device: str, compiled: bool) -> None:
+    """Refuse a device that is not there, and a compiler that is not, before anything is counted."""
+    from spanbench.cli.guard import check_device
+    from spanbench.run.compilable import check_compile
+
+    check_device(device)
+    if compiled:
+        check_compile(device)
+
+
+def _refuse_inconclusive(record: Record) -> None:
+    """Raise where a ratio was not found as finely as was asked.
+
+    Raises:
+        Inconclusive: which regimes.
+    """
+    schedule = record.environment.get("schedule")
+    runs = schedule if isinstance(schedule, dict) else {}
+    regimes = [name for name, one in runs.items() if isinstance(one, dict) and one.get("conclusive") is False]
+    if regimes:
+        raise Inconclusive(f"--strict: {', '.join(regimes)}: inconclusive at --precision; give more --max-time or a wider --precision")

@@ -7,7 +7,7 @@ from pathlib import Path
 from spanbench.count.distinct import Distinct
 from spanbench.count.formula import closed_form
 from spanbench.errors import NotEnoughMemory, UsageError
-from spanbench.measure.memory import available_bytes
+from spanbench.measure.host.memory import available_bytes
 from spanbench.point import REGIMES, Point
 from spanbench.prompt import BYTES_PER_TOKEN, Prompt
 from spanbench.request import Request, point_of

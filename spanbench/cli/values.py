@@ -10,7 +10,7 @@ from spanbench.errors import UsageError
 from spanbench.point import check_choice
 from spanbench.show.formats import FORMATS
 
-__all__ = ["completed", "completed_list", "format_name", "seconds", "whole"]
+__all__ = ["completed", "completed_list", "format_name", "seconds", "share", "whole"]
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")  # beyond 18 digits no size of anything fits a machine
 
@@ -37,6 +37,22 @@ def seconds(option: str) -> Callable[[str | float], float]:
             value = math.nan
         if not (math.isfinite(value) and value > 0):
             raise UsageError(f"{option} '{given}': must be a positive number of seconds")
+        return value
+
+    return parse
+
+
+def share(option: str) -> Callable[[str | float], float]:
+    """Return a parser of a share between 0 and 1, given as 0.03 or as 3%."""
+
+    def parse(given: str | float) -> float:
+        text = str(given).strip()
+        try:
+            value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            value = math.nan
+        if not 0 < value < 1:
+            raise UsageError(f"{option} '{given}': must lie between 0 and 1, such as 0.03 or 3%")
         return value
 
     return parse

@@ -1,7 +1,7 @@
 """Medians and intervals of few noisy numbers, in plain Python.
 
 A ratio of two arms is judged by its block log-ratios: one number a block, each already free of linear drift
-(spanbench.measure.schedule). Their mean has a Student t interval; ratios are formed in logarithms so that
+(spanbench.measure.pair.schedule). Their mean has a Student t interval; ratios are formed in logarithms so that
 token/latent and latent/token tell the same story.
 """
 

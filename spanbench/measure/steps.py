@@ -14,13 +14,14 @@ from spanbench.judge.stats import Estimate, block_log_ratio, median, ratio_estim
 from spanbench.measure.clock import Clock, PerfCounter
 from spanbench.measure.energy import NullMeter
 from spanbench.measure.energy.guard import Guard
-from spanbench.measure.result import Plan
-from spanbench.measure.schedule import choose_blocks, order
-from spanbench.measure.slot import Arm, Stage, run_slot
+from spanbench.measure.pair.result import Plan
+from spanbench.measure.pair.schedule import choose_blocks, order
+from spanbench.measure.pair.slot import Arm, Stage, run_slot
 
 __all__ = ["StepArm", "StepTimes", "StepsMeasurement", "measure_steps"]
 
 _OWN_PASSES = 2  # of each arm in a block, ABBA or BAAB
+_MOST_BLOCKS = 12  # a median over 24 passes is steady; the plan's own cap is for intervals
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,9 @@ def measure_steps(
         stage = Stage(clock or PerfCounter(), synchronize, guard)
         for arm in (*arms,) * plan.warmups:
             _pass(arm, stage)
-        blocks = order(choose_blocks(_OWN_PASSES * sum(_pilot(arm, stage) for arm in arms), plan.max_seconds, plan.blocks))
+        blocks = order(
+            choose_blocks(_OWN_PASSES * sum(_trial(arm, stage) for arm in arms), plan.max_seconds, min(plan.blocks, _MOST_BLOCKS))
+        )
         passes = _run("".join(blocks), dict(zip("AB", arms, strict=True)), stage, progress)
     return StepsMeasurement({arm.name: StepTimes(arm.name, tuple(passes[letter])) for letter, arm in zip("AB", arms, strict=True)}, blocks)
 
@@ -121,7 +124,7 @@ def _pass(arm: StepArm, stage: Stage) -> tuple[float, ...]:
     return tuple(run_slot(Arm(arm.name, step), 1, stage).seconds for step in arm.steps)
 
 
-def _pilot(arm: StepArm, stage: Stage) -> float:
+def _trial(arm: StepArm, stage: Stage) -> float:
     """Return what one pass takes in all, the way back and the waiting included."""
     opened = stage.clock.now()
     _pass(arm, stage)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from spanbench.count.distinct import Distinct
 from spanbench.count.formula import closed_form
 from spanbench.errors import NotEnoughMemory, UsageError
-from spanbench.measure.memory import available_bytes
+from spanbench.measure.host.memory import available_bytes
 from spanbench.point import SPOKEN, Point, Shape, Stack
 from spanbench.prompt import BYTES_PER_TOKEN
 from spanbench.tally import Tally

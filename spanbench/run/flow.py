@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from spanbench.measure.energy import CodeCarbonMeter, Meter
-from spanbench.measure.machine import environment
-from spanbench.measure.result import Plan
+from spanbench.measure.machine import environment, load
 from spanbench.point import Point
 from spanbench.prompt import Prompt
 from spanbench.record import Measure, Record, counted_measures
 from spanbench.run.counted import Counts, count_point
 from spanbench.run.fit import check_fit
+from spanbench.run.modelled import modelled_measures
+from spanbench.run.peak import peak_measures
+from spanbench.run.steps import bytes_per_token
 from spanbench.run.timed import Timed, time_point
+from spanbench.run.timing import Timing, board_of, meter_of
 from spanbench.tally import Convention
 
-__all__ = ["Progress", "Timing", "compare", "count"]
+__all__ = ["Progress", "Timing", "compare", "count", "meter_of"]
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, and how much of it is done of how much."""
@@ -25,18 +26,6 @@ Progress = Callable[[str, int, int], None]
 
 def silent(what: str, done: int, of: int) -> None:
     """Tell nobody."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """How to measure, and what to do with a pair that does not fit in memory.
-
-    `must_run` refuses it (NotEnoughMemory); otherwise it is counted and not run, and the record says so.
-    """
-
-    plan: Plan = field(default_factory=Plan)
-    meter: Meter = field(default_factory=CodeCarbonMeter)
-    must_run: bool = False
 
 
 def count(point: Point, prompt: Prompt, convention: Convention, *, verify: bool = False, progress: Progress = silent) -> Record:
@@ -68,22 +57,38 @@ def compare(
     refusal, said = check_fit(point, must_run=timing.must_run), prompt.following(point.said)
     counts = count_point(point, prompt.ids, said, verify=verify, progress=progress)
     if refusal:
-        return _record(point, prompt, convention, counts, Timed(warnings=[refusal]))
-    timed = time_point(point, prompt.ids, said, counts, timing.plan, timing.meter, progress)
-    return _record(point, prompt, convention, counts, timed)
+        return _record(point, prompt, convention, counts, Timed(), [refusal])
+    text = [[*row, *tail] for row, tail in zip(prompt.ids, said, strict=True)]
+    peaks = peak_measures(point, text, progress) if timing.peak else []  # first: two pairs at once may not fit
+    before = load()
+    timed = time_point(point, text, counts, timing, progress)
+    after = load()
+    for row in peaks:
+        timed.add(row.regime, [row])
+    surroundings = {"schedule": timed.schedule, "limits": timed.limits or None, "load": {"before": before, "after": after}}
+    return _record(point, prompt, convention, counts, timed, timed.warnings, surroundings)
 
 
-def _record(point: Point, prompt: Prompt, convention: Convention, counts: Counts, timed: Timed) -> Record:
+def _record(
+    point: Point,
+    prompt: Prompt,
+    convention: Convention,
+    counts: Counts,
+    timed: Timed,
+    warnings: Sequence[str] = (),
+    surroundings: Mapping[str, Any] | None = None,
+) -> Record:
     measures: list[Measure] = []
     for regime in point.regimes:
         measures += counted_measures(counts.tallies[regime], counts.flops_other[regime], regime, convention, steps=point.steps(regime))
+        measures += bytes_per_token(point, counts) if regime == "decode" else []
         measures += timed.measures.get(regime, [])
-    surroundings: dict[str, Any] = environment(point.device) | {"prompt": prompt.source, "schedule": timed.schedule}
+        measures += modelled_measures(counts, point, regime, board_of(point.device))
     return Record(
         point=point.to_json(),
         convention=convention,
-        environment=surroundings,
-        warnings=[*_prompt_notes(prompt), *timed.warnings],
+        environment=environment(point.device) | {"prompt": prompt.source} | dict(surroundings or {}),
+        warnings=[*_prompt_notes(prompt), *warnings],
         verified=[*counts.verified, *timed.verified],
         measures=measures,
     )

@@ -12,7 +12,7 @@ import torch
 from spanbench.count.distinct import Distinct
 from spanbench.count.formula import closed_form
 from spanbench.errors import NotEnoughMemory, UsageError
-from spanbench.measure.memory import available_bytes
+from spanbench.measure.host.memory import available_bytes
 from spanbench.model.pair import Model
 from spanbench.model.speak import Sampler, start_session, talk
 from spanbench.point import Point, Stack

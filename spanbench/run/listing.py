@@ -5,7 +5,7 @@ from __future__ import annotations
 from spanbench.count.distinct import distinct_rows
 from spanbench.count.formula import closed_form
 from spanbench.errors import UsageError
-from spanbench.measure.memory import available_bytes
+from spanbench.measure.host.memory import available_bytes
 from spanbench.presets import ALLOCATIONS, PRESETS
 from spanbench.request import Request, point_of
 from spanbench.run.fit import needed_bytes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -13,19 +13,19 @@ from spanbench.count.formula import step_forms, steps_of
 from spanbench.judge.stats import Estimate, unknown
 from spanbench.measure.clock import synchronizer
 from spanbench.measure.energy import NullMeter
-from spanbench.measure.pair import measure_pair
-from spanbench.measure.result import PairMeasurement, Plan
+from spanbench.measure.pair.paired import measure_pair
+from spanbench.measure.pair.result import PairMeasurement, Plan
 from spanbench.measure.steps import StepArm, StepsMeasurement, StepTimes, measure_steps
 from spanbench.model.pair import Model, Pair
 from spanbench.model.speak import start_session
 from spanbench.point import Point, Regime
-from spanbench.record import Measure, Source, pair_ratio
+from spanbench.record import Measure
 from spanbench.run.counted import Counts
-from spanbench.units import RATIO_PREFIX, quantity
+from spanbench.run.rows import measured, with_ratios
+from spanbench.units import RATIO_PREFIX
 
-__all__ = ["bytes_per_token", "dearest", "edges", "first_token", "half", "measured", "rates", "single_steps", "step_arm", "step_measures"]
+__all__ = ["bytes_per_token", "dearest", "edges", "first_token", "half", "rates", "single_steps", "step_arm", "step_measures"]
 
-CLOCK = "perf_counter"
 SINGLY = "perf_counter, each step singly"
 
 Progress = Callable[[int, int], None]
@@ -36,24 +36,6 @@ def half(plan: Plan) -> Plan:
     return replace(plan, max_seconds=plan.max_seconds / 2)
 
 
-def measured(
-    arm: str, regime: Regime, name: str, estimate: Estimate, source: Source = "measured", by: str = CLOCK, steps: int = 1
-) -> Measure:
-    """Return an estimate as a measure of an arm's (or the pair's) total."""
-    return Measure.model_validate(
-        {
-            "arm": arm, "regime": regime, "stage": "total", "quantity": name, "unit": quantity(name).unit, "steps": steps,
-            "source": source, "by": by, "value": estimate.value, "low": estimate.low, "high": estimate.high, "reason": estimate.reason,
-        }
-    )  # fmt: skip
-
-
-def _with_ratios(rows: Sequence[Measure]) -> list[Measure]:
-    """Put behind the rows of both arms the quotient of each quantity."""
-    latent = {row.quantity: row for row in rows if row.arm == "latent"}
-    return [*rows, *(pair_ratio(row, latent[row.quantity]) for row in rows if row.arm == "token")]
-
-
 # ---- the first token ------------------------------------------------------------------------------------------------
 
 
@@ -62,7 +44,7 @@ def first_token(pair: Pair, text_BxT: Tensor, point: Point, plan: Plan, progress
     prompts = text_BxT[:, : point.tokens].tolist()
     arms = {arm: partial(start_session, model, prompts, point.generate - 1) for arm, model in pair.arms().items()}
     with torch.inference_mode():
-        found = measure_pair(arms, plan, NullMeter(), synchronize=synchronizer(point.device), progress=progress)
+        found = measure_pair(arms, plan, NullMeter(), synchronize=synchronizer(point.device), progress=progress, null=False)
     rows = [measured(name, "request", "first_token_seconds", arm.seconds) for name, arm in found.arms.items()]
     return [*rows, measured("pair", "request", f"{RATIO_PREFIX}first_token_seconds", found.seconds_ratio)]
 
@@ -74,7 +56,7 @@ def rates(found: PairMeasurement, point: Point, regime: Regime) -> list[Measure]
     """Return B · steps ÷ seconds of each arm: a request's G tokens (its prefill gives the first), or decode's S."""
     tokens = point.batch * point.steps(regime)
     rows = [measured(name, regime, "tokens_per_second", _rate(tokens, arm.seconds)) for name, arm in found.arms.items()]
-    return _with_ratios(rows)
+    return with_ratios(rows)
 
 
 def _rate(tokens: int, seconds: Estimate) -> Estimate:
@@ -103,7 +85,7 @@ def step_arm(name: str, model: Model, text_BxT: Tensor, point: Point) -> StepArm
 
 def step_measures(found: StepsMeasurement, point: Point, counts: Counts) -> dict[Regime, list[Measure]]:
     """Return the rows of single steps: their distribution under decode, the dearest of them under decode_worst."""
-    spread = _with_ratios([row for times in found.arms.values() for row in _distribution(times, point)])
+    spread = with_ratios([row for times in found.arms.values() for row in _distribution(times, point)])
     where = dearest(point, counts)
     worst = [measured(name, "decode_worst", "seconds", times.at(where[name]), by=SINGLY) for name, times in found.arms.items()]
     return {"decode": spread, "decode_worst": [*worst, measured("pair", "decode_worst", "ratio:seconds", found.ratio(where), by=SINGLY)]}
@@ -141,4 +123,4 @@ def bytes_per_token(point: Point, counts: Counts) -> list[Measure]:
         whole, rest = divmod(stages["total"].bytes_compulsory, tokens)
         value = whole if not rest else stages["total"].bytes_compulsory / tokens
         rows.append(measured(arm, "decode", "bytes_per_token", Estimate(value, None, None), "counted", "ledger", point.span))
-    return _with_ratios(rows)
+    return with_ratios(rows)

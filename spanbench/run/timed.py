@@ -2,127 +2,197 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from spanbench.count.ledger import Counted, run_ledger
-from spanbench.count.verify import equal, same_census
-from spanbench.measure.allocator import keep_freed_memory
+from spanbench.measure.caution import Caution
 from spanbench.measure.clock import synchronizer
-from spanbench.measure.energy import Meter
-from spanbench.measure.pair import measure_pair
-from spanbench.measure.result import PairMeasurement, Plan
+from spanbench.measure.conditions import Watch
+from spanbench.measure.energy import NullMeter
+from spanbench.measure.host.allocator import keep_freed_memory
+from spanbench.measure.limits.limits import Limits, better_limits, measure_limits
+from spanbench.measure.pair.paired import measure_pair
+from spanbench.measure.pair.result import PairMeasurement
 from spanbench.model.pair import Pair, build_pair
 from spanbench.point import SPOKEN, Point, Regime
 from spanbench.record import Measure
+from spanbench.run.census import check_census
+from spanbench.run.compiled import compile_caution, compiled
 from spanbench.run.counted import Counts
-from spanbench.run.spoken import spoken
-from spanbench.run.steps import bytes_per_token, first_token, half, measured, rates, single_steps, step_measures
-from spanbench.run.subjects import ids_tensor, subject_of
-from spanbench.run.work import work_of
+from spanbench.run.limited import limit_rows
+from spanbench.run.modelled import costs_of
+from spanbench.run.paired import paired_measures
+from spanbench.run.stages import SPOKEN_HAS_NO_STAGES, stage_measures, time_stages
+from spanbench.run.steps import first_token, half, rates, single_steps, step_measures
+from spanbench.run.subjects import ids_tensor
+from spanbench.run.timing import Timing
+from spanbench.run.work import Work, work_of
 
 __all__ = ["Timed", "time_point"]
+
+Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """Measures by regime, the run order, and what a reader must know of them; empty where nothing was timed."""
+    """Measures by regime, what was run in which order, and what a reader must know of them; empty where nothing was timed."""
 
     measures: dict[Regime, list[Measure]] = field(default_factory=dict)
     schedule: dict[str, Any] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
+    limits: dict[str, Any] = field(default_factory=dict)
+    cautions: dict[Caution, list[str]] = field(default_factory=dict)
+    """Each with the regimes that it is about: none for the whole run."""
+    notes: list[str] = field(default_factory=list)
+    """What the figures say together."""
     verified: list[str] = field(default_factory=list)
 
+    def add(self, regime: Regime, rows: Sequence[Measure]) -> None:
+        """Put a regime's rows behind those that it has."""
+        self.measures.setdefault(regime, []).extend(rows)
 
-def time_point(
-    point: Point,
-    ids: Sequence[Sequence[int]],
-    said: Sequence[Sequence[int]],
-    counts: Counts,
-    plan: Plan,
-    meter: Meter,
-    progress: Callable[[str, int, int], None],
-) -> Timed:
+    def warn(self, cautions: Sequence[Caution], *regimes: str) -> None:
+        """Keep cautions, each once, with the regimes that they are about."""
+        for caution in cautions:
+            known = self.cautions.setdefault(caution, [])
+            known.extend(regime for regime in regimes if regime not in known)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Return the cautions as a reader sees them, each with its code."""
+        named = {caution: f"{', '.join(regimes)}: " if regimes else "" for caution, regimes in self.cautions.items()}
+        return [*self.notes, *(f"{regimes}{caution.text} [{caution.code}]" for caution, regimes in named.items())]
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What every measurement of one point runs on."""
+
+    point: Point
+    pair: Pair
+    text_BxT: Tensor
+    counts: Counts
+    timing: Timing
+    progress: Progress
+    timed: Timed
+
+    def tell(self, what: str) -> Callable[[int, int], None]:
+        """Return what a measurement calls between its slots."""
+        return partial(self.progress, what)
+
+
+def time_point(point: Point, text: Sequence[Sequence[int]], counts: Counts, timing: Timing, progress: Progress) -> Timed:
     """Build the pair on its device, show that it does what was counted, then time it in every regime.
+
+    `text` has a row of ids a prompt: its own, and behind them what is fed one a step.
 
     Raises:
         CountMismatch: the model on the device does other matrix work than the one that was counted.
+        UsageError: the pair cannot be compiled, where that was asked for.
     """
-    timed = Timed(verified=["census of the timed model"])
     keep_freed_memory()
-    pair, text_BxT = build_pair(point), ids_tensor([[*row, *tail] for row, tail in zip(ids, said, strict=True)], point.device)
-    cautions: dict[str, list[str]] = {}
+    text_BxT = ids_tensor(text, point.device)
+    bench = Bench(point, build_pair(point), text_BxT, counts, timing, progress, Timed(verified=["census of the timed model"]))
     for regime in point.regimes:
-        if regime in SPOKEN:
-            _check_steps(pair, regime, text_BxT, point, counts)
-        else:
-            _check_census(pair, regime, text_BxT[:, : point.tokens], counts)
-        if regime == "decode_worst":
-            continue  # its time is among those of single steps
-        share = half(plan) if regime in SPOKEN else plan  # the other half times what is felt of it
-        found = _measure(pair, regime, text_BxT, point, share, meter, partial(progress, f"timing {regime}"))
-        timed.measures[regime] = _measures(found, regime)
-        timed.schedule[regime] = {"order": list(found.order), "repeats": {a.name: a.repeats for a in found.arms.values()}}
-        for caution in found.cautions:
-            cautions.setdefault(f"{caution.text} [{caution.code}]", []).append(regime)
-        if regime in SPOKEN:
-            timed.measures[regime] += rates(found, point, regime)
-    timed.warnings.extend(f"{', '.join(regimes)}: {text}" for text, regimes in cautions.items())
-    _time_what_is_felt(timed, pair, text_BxT, point, counts, half(plan), progress)
-    return timed
+        check_census(bench.pair, regime, text_BxT, point, counts)
+    before = _limits(bench)
+    with Watch(point.device) as watch:
+        _time_regimes(bench)
+    bench.timed.warn(watch.cautions)
+    if before is not None:
+        _hold_against_limits(bench, before, _limits(bench) or before)
+    if timing.stages:
+        _time_stages(bench)
+    return bench.timed
 
 
-def _time_what_is_felt(
-    timed: Timed, pair: Pair, text_BxT: Tensor, point: Point, counts: Counts, plan: Plan, progress: Callable[[str, int, int], None]
-) -> None:
-    """Add the first token of a request, and the single steps of decode."""
-    if "request" in point.regimes:
-        timed.measures["request"] += first_token(pair, text_BxT, point, plan, partial(progress, "timing the first token"))
-    if "decode" in point.regimes:
-        timed.measures["decode"] += bytes_per_token(point, counts)
-    if {"decode", "decode_worst"} & set(point.regimes):
-        found = single_steps(pair, text_BxT, point, plan, partial(progress, "timing single steps"))
-        timed.schedule["single steps"] = {"order": list(found.order)}
-        for regime, rows in step_measures(found, point, counts).items():
-            if regime in point.regimes:
-                timed.measures.setdefault(regime, []).extend(rows)
+def _time_regimes(bench: Bench) -> None:
+    """Time every regime; the dearest step of decode is among its single steps, and has no slots of its own."""
+    for regime in bench.point.regimes:
+        if regime != "decode_worst":
+            _time_regime(bench, regime)
+    _time_what_is_felt(bench)
+    caution = compile_caution(bench.point.regimes) if bench.timing.compiled else None
+    bench.timed.warn([caution] if caution else [])
 
 
-def _check_census(pair: Pair, regime: Regime, ids_BxN: Tensor, counts: Counts) -> None:
-    for arm, model in pair.arms().items():
-        _hold(counts, regime, arm, run_ledger(subject_of(model, regime, ids_BxN, counts.distinct)))
+def _time_regime(bench: Bench, regime: Regime) -> None:
+    point, timed = bench.point, bench.timed
+    if bench.timing.compiled and regime not in SPOKEN:
+        with compiled(bench.pair, regime, bench.text_BxT[:, : point.tokens], point.device) as works:
+            found = _measure(bench, regime, {arm: one.work for arm, one in works.items()})
+        told = {arm: {"compile_seconds": one.seconds, "apart_from_eager": one.apart} for arm, one in works.items()}
+        timed.schedule.setdefault("compiled", {})[regime] = told
+    else:
+        steps = point.generate - 1 if regime == "request" else point.span
+        found = _measure(
+            bench, regime, {arm: work_of(model, regime, bench.text_BxT, point.tokens, steps) for arm, model in bench.pair.arms().items()}
+        )
+    timed.schedule[regime] = found.schedule()
+    timed.warn(found.cautions, regime)
+    timed.add(regime, paired_measures(found, regime, point.steps(regime), bench.timing.carbon))
+    timed.add(regime, rates(found, point, regime) if regime in SPOKEN else [])
 
 
-def _check_steps(pair: Pair, regime: Regime, text_BxT: Tensor, point: Point, counts: Counts) -> None:
-    for arm, model in pair.arms().items():
-        _hold(counts, regime, arm, spoken(point, arm, model, regime, counts.distinct, text_BxT=text_BxT))
-
-
-def _hold(counts: Counts, regime: Regime, arm: str, seen: Counted) -> None:
-    """Hold what ran on the device against what was counted: masks and ids have contents only here."""
-    same_census(counts.census[regime][arm], seen.census, f"{arm} {regime}")
-    equal(counts.tallies[regime][arm], seen, f"{arm} {regime} on the device")
-
-
-def _measure(
-    pair: Pair, regime: Regime, text_BxT: Tensor, point: Point, plan: Plan, meter: Meter, progress: Callable[[int, int], None]
-) -> PairMeasurement:
-    steps = point.generate - 1 if regime == "request" else point.span
-    arms = {arm: work_of(model, regime, text_BxT, point.tokens, steps) for arm, model in pair.arms().items()}
+def _measure(bench: Bench, regime: Regime, works: dict[str, Work]) -> PairMeasurement:
+    plan = bench.timing.plan
+    share = half(plan) if regime in SPOKEN else plan  # the other half times what is felt of it
+    costs, wait = costs_of(bench.counts, regime), synchronizer(bench.point.device)
     with torch.inference_mode():
-        return measure_pair(arms, plan, meter, synchronize=synchronizer(point.device), progress=progress)
+        return measure_pair(works, share, bench.timing.meter, costs=costs, synchronize=wait, progress=bench.tell(f"timing {regime}"))
 
 
-def _measures(found: PairMeasurement, regime: Regime) -> list[Measure]:
-    rows = []
-    for name, arm in found.arms.items():
-        rows.append(measured(name, regime, "seconds", arm.seconds))
-        rows.append(measured(name, regime, "joules", arm.joules, found.joules_source, found.joules_by))
-    rows.append(measured("pair", regime, "ratio:seconds", found.seconds_ratio))
-    rows.append(measured("pair", regime, "ratio:joules", found.joules_ratio, found.joules_source, found.joules_by))
-    return rows
+def _time_what_is_felt(bench: Bench) -> None:
+    """Add the first token of a request, and the single steps of decode."""
+    point, plan, timed = bench.point, half(bench.timing.plan), bench.timed
+    if "request" in point.regimes:
+        timed.add("request", first_token(bench.pair, bench.text_BxT, point, plan, bench.tell("timing the first token")))
+    if {"decode", "decode_worst"} & set(point.regimes):
+        found = single_steps(bench.pair, bench.text_BxT, point, plan, bench.tell("timing single steps"))
+        timed.schedule["single steps"] = {"order": list(found.order)}
+        for regime, rows in step_measures(found, point, bench.counts).items():
+            if regime in point.regimes:
+                timed.add(regime, rows)
+
+
+def _limits(bench: Bench) -> Limits | None:
+    if not bench.timing.limits:
+        return None
+    bench.progress("measuring the machine's limits", 0, 1)
+    return measure_limits(bench.point.device, bench.point.dtype)
+
+
+def _hold_against_limits(bench: Bench, before: Limits, after: Limits) -> None:
+    limits, cautions = better_limits(before, after)
+    bench.timed.warn(cautions)
+    bench.timed.limits.update(json.loads(json.dumps(asdict(limits))))  # a record holds lists, not tuples
+    for regime, rows in list(bench.timed.measures.items()):
+        totals = {arm: stages["total"] for arm, stages in bench.counts.tallies[regime].items()}
+        found = limit_rows(rows, totals, regime, limits, bench.point.steps(regime))
+        bench.timed.add(regime, found.measures)
+        bench.timed.warn(found.cautions)
+        bench.timed.notes.extend(found.told)
+
+
+def _time_stages(bench: Bench) -> None:
+    """Time the stages of every regime that has some, in as much time again as the pair had.
+
+    An estimate of joules would restate the time here too, and its long windows would make a stage's slots take minutes.
+    """
+    meter = bench.timing.meter if bench.timing.meter.source == "measured" else NullMeter()
+    for regime in bench.point.regimes:
+        if regime in SPOKEN:
+            bench.timed.warn([Caution("no-stages", SPOKEN_HAS_NO_STAGES)], regime)
+            continue
+        found = time_stages(
+            bench.pair, bench.point, regime, bench.text_BxT, bench.timing.plan, meter,
+            bench.tell(f"timing the stages of {regime}"), bench.counts.tallies[regime],
+        )  # fmt: skip
+        bench.timed.schedule.setdefault("stages", {})[regime] = [list(names) for names in found.order]
+        bench.timed.add(regime, stage_measures(found, regime))
+        bench.timed.warn(found.cautions, regime)

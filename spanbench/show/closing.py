@@ -115,13 +115,22 @@ def _doubt(ratio: Measure) -> str:
     return " (no difference is shown: the interval of the ratio holds 1)" if ratio.low <= 1 <= ratio.high else ""
 
 
+def _precision(reading: Reading, regime: str) -> str:
+    """Say so where the interval is wider than was asked for."""
+    schedule = reading.record.environment.get("schedule")
+    run = schedule.get(regime) if isinstance(schedule, dict) else None
+    if not isinstance(run, dict) or run.get("conclusive") is not False or not isinstance(run["precision"], float):
+        return ""
+    return f" – inconclusive at ±{100 * run['precision']:.3g}%"
+
+
 def _in_time(reading: Reading) -> Iterator[str]:
     parts = []
     for regime in reading.regimes:
         ratio = reading.measure("pair", regime, "ratio:seconds")
         if ratio is None or ratio.value is None:
             continue
-        parts.append(f"{_speed(ratio.value)}{_bounds(ratio)} in {_named(regime)}{_doubt(ratio)}")
+        parts.append(f"{_speed(ratio.value)}{_bounds(ratio)} in {_named(regime)}{_doubt(ratio)}{_precision(reading, regime)}")
     if parts:
         yield f"On the clock of this machine the latent arm is {_listed(parts)}."
 

@@ -14,6 +14,7 @@ from spanbench.show.formats import render
 from spanbench.show.heading import heading, notes
 from spanbench.show.reading import Footnotes, Reading, tidy_rows
 from spanbench.show.speaking import speaking_table
+from spanbench.show.stages import stages_table
 from spanbench.show.whole import COMPARED, whole_table
 
 __all__ = ["Compared", "page", "render_compare"]
@@ -57,11 +58,14 @@ def _blocks(compared: Compared) -> Iterator[Text | Table]:
     for begin in range(0, len(reading.regimes), BESIDE):
         title = f"2 · The whole model{_batch(reading)}" if begin == 0 else ""
         yield whole_table(reading, reading.regimes[begin : begin + BESIDE], COMPARED, footnotes, title)
-    speaking = speaking_table(reading, footnotes, number=3)
-    if speaking:
-        yield speaking
+    number = 3
+    for table in (speaking_table, stages_table):
+        found = table(reading, footnotes, number)
+        if found:
+            number += 1
+            yield found
     if compared.reference:
-        yield _reference_table(Reading(compared.reference), footnotes, 4 if speaking else 3)
+        yield _reference_table(Reading(compared.reference), footnotes, number)
     yield Text(closing(reading))
     timed = any(m.quantity == "seconds" for m in compared.record.measures)
     spare = [PAIRED] if timed else [NOT_TIMED]

@@ -55,6 +55,11 @@ class Reading:
         """Return a whole number of the point: tokens, span, batch, seed."""
         return int(cast(int, self.record.point[name]))
 
+    def tokens(self, regime: str) -> int:
+        """Return the tokens that a regime reads or says, of all prompts together: what a per-token figure divides by."""
+        each = {"decode": "span", "request": "generate"}.get(regime, "tokens")
+        return self.size("batch") * (1 if regime == "decode_worst" else self.size(each))
+
     def stack(self, part: str, name: str) -> int:
         """Return a size of one part's stack: `stack("mixer", "layers")`."""
         shape = cast(Mapping[str, Any], self.record.point["shape"])

@@ -18,11 +18,12 @@ STAGES = ("layers", "encoder", "mixer", "bridge", "decoder", "head")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row: a quantity of one stage, under a label."""
+    """One row: a quantity of one stage, under a label; `per_token` divides what was recorded for the whole batch."""
 
     quantity: str
     stage: str = "total"
     label: str = ""
+    per_token: bool = False
 
     @property
     def text(self) -> str:
@@ -42,10 +43,18 @@ COMPARED: Sequence[Line] = (
     Line("flops_other"),
     Line("peak_bytes"),
     Line("seconds"),
+    Line("null_seconds", label="  A/A null"),
+    Line("roofline_seconds"),
+    Line("roofline_fraction", label="  of it reached"),
     Line("joules"),
+    Line("joules", label="  per token", per_token=True),
     Line("joules_dynamic"),
+    Line("null_joules", label="  A/A null"),
     Line("watts"),
     Line("grams_co2e"),
+    Line("joules_floor"),
+    Line("memory_share", label="  of it memory"),
+    Line("joules_board"),
 )
 
 
@@ -71,9 +80,18 @@ def _columns(regimes: Sequence[str]) -> list[str]:
 
 
 def _measure(reading: Reading, arm: str, regime: str, line: Line) -> Measure | None:
-    if arm != "pair":
-        return reading.measure(arm, regime, line.quantity, line.stage)
-    return reading.measure("pair", regime, units.RATIO_PREFIX + line.quantity, line.stage)
+    if arm == "pair":
+        # An A/A null is itself a ratio; of anything else the pair has the quotient.
+        own = reading.measure("pair", regime, line.quantity, line.stage)
+        return own or reading.measure("pair", regime, units.RATIO_PREFIX + line.quantity, line.stage)
+    found = reading.measure(arm, regime, line.quantity, line.stage)
+    return _each(found, reading.tokens(regime)) if found and line.per_token else found
+
+
+def _each(found: Measure, tokens: int) -> Measure:
+    """Return a figure of the whole batch for one of its tokens."""
+    parts = {name: end / tokens for name in ("value", "low", "high") if (end := getattr(found, name)) is not None}
+    return found.model_copy(update=parts)
 
 
 def _source(found: Sequence[Measure | None]) -> str:
@@ -91,13 +109,26 @@ def _bounds(found: Sequence[Measure | None], footnotes: Footnotes) -> list[Row]:
     if any(m is not None and m.source == "estimated" for m in found):
         return []
     ends = [cell for start in range(0, len(found), len(ARMS)) for cell in _interval(found[start : start + len(ARMS)], footnotes)]
-    rows: dict[str, list[str | Cell]] = {"  range of slots": [_range(m) for m in found], "  95% interval": [*ends]}
+    rows: dict[str, list[str | Cell]] = {
+        "  range of slots": [_range(m) for m in found],
+        "  known within": [_known_within(m) for m in found],
+        "  95% interval": [*ends],
+    }
     return [Row((label, *cells)) for label, cells in rows.items() if any(cells)]
+
+
+def _known_within(measure: Measure | None) -> str:
+    """Return both ends of what a model's constants leave open: they lie far apart, and not symmetrically."""
+    if measure is None or measure.arm == "pair" or measure.source != "modelled" or measure.low is None or measure.high is None:
+        return ""
+    return units.interval(measure.quantity, measure.low, measure.high)
 
 
 def _range(measure: Measure | None) -> str | Cell:
     """Return both ends where there is room, the larger half in percent where there is not."""
-    if measure is None or measure.arm == "pair" or not measure.value or measure.low is None or measure.high is None:
+    if measure is None or measure.arm == "pair" or measure.source == "modelled":
+        return ""
+    if not measure.value or measure.low is None or measure.high is None:
         return ""
     wider = max(measure.high / measure.value - 1, 1 - measure.low / measure.value)
     return Cell(f"±{100 * wider:.1f}%", units.interval(measure.quantity, measure.low, measure.high))

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanbench.errors import UsageError
-from spanbench.measure.memory import available_bytes
+from spanbench.measure.host.memory import available_bytes
 from spanbench.point import Point, Regime
 from spanbench.presets import resolve
 from spanbench.prompt import BYTES_PER_TOKEN

@@ -28,7 +28,7 @@ def offered(words: str) -> list[str]:
         ("spanbench count --allocation m", ["mixer-only", "megabyte"]),
         ("spanbench count --regime score,p", ["score,prefill"]),
         ("spanbench count --set decoder.k", ["decoder.kv_heads="]),
-        ("spanbench compare --meter ", ["codecarbon", "none"]),
+        ("spanbench compare --meter ", ["auto", "nvml", "nvml-power", "rapl", "codecarbon", "model", "none"]),
         ("spanbench tables --format ", ["table", "json", "csv", "markdown"]),
         ("spanbench presets --dtype b", ["bfloat16", "bf16"]),
     ],

@@ -9,7 +9,7 @@ import pytest
 import spanbench
 from tests.cli.running import Cli, python
 
-COMMANDS = ("compare", "count", "tables", "generate", "explain", "presets")
+COMMANDS = ("compare", "count", "tables", "generate", "explain", "presets", "meters")
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])

@@ -13,7 +13,8 @@ from typing import Any
 import typer
 
 from spanbench.cli.app import app
-from spanbench.cli.compare import METERS
+from spanbench.cli.timing import METERS
+from spanbench.measure.energy import AUTO
 from spanbench.measure.energy import METERS as ALL_METERS
 
 GOLDEN = Path(__file__).parent / "options.json"
@@ -38,4 +39,4 @@ def test_names_and_defaults_are_frozen() -> None:
 
 
 def test_the_meters_named_are_the_meters_there_are() -> None:
-    assert tuple(ALL_METERS) == METERS
+    assert (AUTO, *ALL_METERS) == METERS

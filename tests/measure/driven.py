@@ -12,9 +12,11 @@ from spanbench.measure.energy.protocol import Probe, Reading, Session, Source, W
 
 @dataclass
 class World:
-    """A clock and a log of what happened; `slots_done` follows `progress`, and disturbances follow `slots_done`."""
+    """A clock, what the hardware has truly drawn, and a log; `slots_done` follows `progress`, disturbances follow `slots_done`."""
 
     seconds: float = 0.0
+    joules: float = 0.0
+    idle_watts: float = 4.0
     slots_done: int = 0
     log: list[str] = field(default_factory=list)
 
@@ -29,17 +31,25 @@ class World:
         self.slots_done = done
         self.log.append(f"progress {done}/{total}")
 
-    def arm(self, name: str, cost: float, disturbance: Callable[[int], float] = lambda _: 1.0) -> Callable[[], None]:
-        """Return an arm that takes `cost` seconds times the disturbance of the slot it runs in."""
+    def sleep(self, seconds: float) -> None:
+        self.log.append("sleep")
+        self.pass_time(seconds, self.idle_watts)
+
+    def pass_time(self, seconds: float, watts: float) -> None:
+        self.seconds += seconds
+        self.joules += watts * seconds
+
+    def arm(self, name: str, cost: float, disturbance: Callable[[int], float] = lambda _: 1.0, watts: float = 10.0) -> Callable[[], None]:
+        """Return an arm that takes `cost` seconds times the disturbance of the slot it runs in, at `watts`."""
 
         def forward() -> None:
             self.log.append(name)
-            self.seconds += cost * disturbance(self.slots_done)
+            self.pass_time(cost * disturbance(self.slots_done), watts)
 
         return forward
 
     def runs(self) -> list[str]:
-        """Return the arms in the order of the timed slots: those between two readings of the meter."""
+        """Return the arms (and sleeps) in the order of the windows: what lies between two readings of the meter."""
         timed, inside = [], False
         for entry in self.log:
             inside = entry == "begin" or (inside and entry != "end")
@@ -49,19 +59,21 @@ class World:
 
 
 class DrivenMeter:
-    """Reads `watts` times the world's seconds, unless `fault` says otherwise for a window."""
+    """Reads what the world has drawn through a sensor of `gain` and `offset` (watts), unless `fault` says otherwise for a window."""
 
-    source: Source = "measured"
-    note = ""
-
-    def __init__(self, world: World, watts: float = 10.0, fault: Callable[[int], object] = lambda _: None, **changed: Any) -> None:
-        self.world, self.watts, self.fault = world, watts, fault
+    def __init__(self, world: World, fault: Callable[[int], object] = lambda _: None, **changed: Any) -> None:
+        self.world, self.fault = world, fault
+        self.gain: float = changed.get("gain", 1.0)
+        self.offset: float = changed.get("offset", 0.0)
+        self.source: Source = changed.get("source", "measured")
+        self.note: str = changed.get("note", "")
         self.name: str = changed.get("name", "driven")
         self.min_window_s: float = changed.get("min_window_s", 0.0)
         self.answer: Probe = changed.get("probe", Probe(available=True))
         self.open_fault: Exception | None = changed.get("open_fault")
         self.close_fault: Exception | None = changed.get("close_fault")
         self.closed = False
+        self.windows: list[Window] = []
 
     def probe(self) -> Probe:
         return self.answer
@@ -84,14 +96,13 @@ class DrivenSession:
     by = "driven by the test"
 
     def __init__(self, meter: DrivenMeter) -> None:
-        self.meter, self.window, self.opened = meter, -1, 0.0
-        self.windows: list[Window] = []
+        self.meter, self.window, self.opened = meter, -1, (0.0, 0.0)
 
     def begin(self, window: Window) -> None:
         self.window += 1
-        self.windows.append(window)
+        self.meter.windows.append(window)
         self.meter.world.log.append("begin")
-        self.opened = self.meter.world.seconds
+        self.opened = self.meter.world.seconds, self.meter.world.joules
         fault = self.meter.fault(self.window)
         if isinstance(fault, tuple):
             raise fault[0]
@@ -101,4 +112,7 @@ class DrivenSession:
         fault = self.meter.fault(self.window)
         if isinstance(fault, Exception):
             raise fault
-        return fault if isinstance(fault, Reading) else Reading(self.meter.watts * (self.meter.world.seconds - self.opened))
+        if isinstance(fault, Reading):
+            return fault
+        seconds, joules = self.meter.world.seconds - self.opened[0], self.meter.world.joules - self.opened[1]
+        return Reading(self.meter.gain * joules + self.meter.offset * seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from spanbench.measure.machine import environment, git_commit
-from tests.measure.test_memory import MEMINFO, tree
+from tests.measure.host.test_memory import MEMINFO, tree
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 KEYS = {
@@ -22,6 +23,13 @@ KEYS = {
     "cpu",
     "memory",
     "load_average",
+    "load",
+    "threads",
+    "numa_nodes",
+    "power",
+    "system",
+    "hardware",
+    "gpu",
     "container",
     "virtual_machine",
     "torch",
@@ -52,6 +60,21 @@ def test_a_made_up_machine(tmp_path: Path) -> None:
     found = environment(root=tmp_path)
     assert found["cpu"]["model"] == "A CPU: of note"
     assert (found["container"], found["virtual_machine"]) == (True, True)
+
+
+def test_nothing_of_an_empty_machine_is_made_up(tmp_path: Path) -> None:
+    found = environment(root=tmp_path)
+    known = {"architecture", "model", "usable_cores"}  # asked of the system, not of files
+    assert {name for name, value in found["cpu"].items() if value} <= known
+    assert set(found["load"].values()) == {None}
+    assert (found["numa_nodes"], found["power"], set(found["hardware"].values())) == ([], None, {None})
+
+
+def test_it_says_nothing_of_who_uses_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("USER", "LOGNAME", "HOSTNAME", "HOME"):
+        monkeypatch.setenv(name, "/a-very-private-name")
+    monkeypatch.setattr(platform, "node", lambda: "a-very-private-name")
+    assert "a-very-private-name" not in json.dumps(environment())
 
 
 def test_a_device_that_is_not_there_is_null() -> None:

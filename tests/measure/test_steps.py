@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spanbench.judge.stats import Estimate
-from spanbench.measure.result import Plan
+from spanbench.measure.pair.result import Plan
 from spanbench.measure.steps import StepArm, StepsMeasurement, StepTimes, measure_steps
 from tests.measure.driven import World
 

@@ -53,7 +53,7 @@ class Counting:
 
     point: ModuleType
     counted: ModuleType
-    timed: ModuleType
+    census: ModuleType
     pair: ModuleType
     subjects: ModuleType
 
@@ -68,7 +68,7 @@ class Counting:
     def _check_census(self, at: Any, ids: list[list[int]], counts: Any) -> None:
         pair, ids_BxN = self.pair.build_pair(at), self.subjects.ids_tensor(ids, at.device)
         for regime in at.regimes:
-            self.timed._check_census(pair, regime, ids_BxN, counts)  # without the measurement that follows it
+            self.census.check_census(pair, regime, ids_BxN, at, counts)  # without the measurement that follows it
 
 
 def _silent(_what: str, _done: int, _of: int) -> None:
@@ -121,7 +121,7 @@ def planted(error: Planted) -> Iterator[Counting]:
     _forget(name for name in before if name.split(".")[1] in _AFRESH)
     sys.meta_path.insert(0, finder)
     try:
-        names = ("point", "run.counted", "run.timed", "model.pair", "run.subjects")
+        names = ("point", "run.counted", "run.census", "model.pair", "run.subjects")
         yield Counting(*(import_module(f"spanbench.{name}") for name in names))
     finally:
         sys.meta_path.remove(finder)

@@ -7,13 +7,13 @@ from typing import Any
 
 from spanbench import run
 from spanbench.measure.energy import NullMeter
-from spanbench.measure.result import Plan
+from spanbench.measure.pair.result import Plan
 from spanbench.record import Measure, Record
 from spanbench.request import Request, point_of
 
 __all__ = ["QUICK", "TINY", "Progress", "compared", "counted", "rows"]
 
-QUICK = run.Timing(Plan(window_s=1e-4, max_seconds=0.01, blocks=2, warmups=0), NullMeter())
+QUICK = run.Timing(Plan(window_s=1e-4, max_seconds=0.01, blocks=2, warmups=0), NullMeter(), limits=False, peak=False)
 TINY = Request(preset="tiny", shape={"layers": 1, "decoder.layers": 1}, tokens=24, span=8)
 
 

@@ -11,7 +11,7 @@ import pytest
 from spanbench.count.distinct import distinct_rows
 from spanbench.count.formula import closed_form
 from spanbench.errors import NotEnoughMemory
-from spanbench.measure.memory import available_bytes
+from spanbench.measure.host.memory import available_bytes
 from spanbench.point import REGIMES, Regime
 from spanbench.record import Record
 from spanbench.request import point_of
@@ -23,7 +23,9 @@ STAGES = {
     "latent": ["embedding", "encoder", "mixer", "bridge", "decoder", "head", "total"],
 }
 COUNTED = ["flops", "macs", "flops_other", *(f.name for f in fields(Tally) if "flops" not in f.name)]
-MEASURED = ["seconds", "joules"]
+MEASURED = ["seconds", "joules", "joules_dynamic"]
+MODELLED = ["joules_floor", "joules_arithmetic", "joules_memory", "joules_board"]
+NULLS = ["null_seconds", "null_joules"]
 CHECKS = ["closed form = ledger", "flops = 2 × fvcore", "flops = torch FlopCounterMode", "scores_dense = softmax witness"]
 LARGER_THAN_ANY_MACHINE = {"mlp": 2**24, "layers": 4, "decoder.layers": 1}  # at the document's width 4 TB of weights
 
@@ -40,11 +42,13 @@ def places(record: Record) -> list[Place]:
 
 
 def expected_places(*, timed: bool) -> set[Place]:
-    """Every quantity of every stage, times and joules of the totals, and the pair's ratio of each total."""
-    totals = COUNTED + (MEASURED if timed else [])
+    """Every quantity of every stage; times, joules and models of the totals; the pair's ratio of each total, and its nulls."""
+    compared = COUNTED + MODELLED + (MEASURED if timed else [])
+    totals = [*compared, "memory_share", *(["watts"] if timed else [])]
+    nulls = {("pair", regime, "total", name) for regime in REGIMES for name in NULLS if timed}
     stages = {(arm, regime, stage, name) for arm in STAGES for stage in STAGES[arm] for regime in REGIMES for name in COUNTED}
     times = {(arm, regime, "total", name) for arm in STAGES for regime in REGIMES for name in totals}
-    return stages | times | {("pair", regime, "total", f"ratio:{name}") for regime in REGIMES for name in totals}
+    return stages | times | nulls | {("pair", regime, "total", f"ratio:{name}") for regime in REGIMES for name in compared}
 
 
 # ---- what a comparison holds ----------------------------------------------------------------------------------------
@@ -91,9 +95,10 @@ def test_the_ratio_of_times_has_an_interval_or_says_why_not(record: Record, regi
 
 
 def test_without_a_meter_joules_are_unknown_and_never_zero(record: Record) -> None:
-    joules = [row for row in record.measures if "joules" in row.quantity]
-    assert len(joules) == 3 * len(REGIMES)
-    assert {(row.value, row.reason) for row in joules} == {(None, "no meter was asked for")}
+    metered = [row for row in record.measures if "joules" in row.quantity and row.source != "modelled"]
+    assert len(metered) == 7 * len(REGIMES)
+    assert all(row.value is None and row.reason for row in metered)
+    assert {row.reason for row in metered if row.quantity in {"joules", "ratio:joules"}} == {"no meter was asked for"}
 
 
 def test_the_run_order_is_kept_and_each_arm_ran_as_often(record: Record) -> None:
@@ -113,7 +118,7 @@ def test_integers_are_the_closed_form_s_to_the_last_digit(convention: Convention
     for regime in REGIMES:
         for arm, stages in closed_form(point, regime, distinct_rows(prompt.ids, point)).items():
             for stage, tally in stages.items():
-                values = {row.quantity: row.value for row in rows(record, arm=arm, regime=regime, stage=stage)}
+                values = {row.quantity: row.value for row in rows(record, arm=arm, regime=regime, stage=stage, source="counted")}
                 exact = {name: getattr(tally, name) for name in COUNTED[3:]} | {"macs": tally.flops(convention) // 2}
                 exact |= {"flops": tally.flops(convention), "flops_other": values["flops_other"]}
                 if regime == "score":
@@ -125,7 +130,8 @@ def test_integers_are_the_closed_form_s_to_the_last_digit(convention: Convention
 def test_a_comparison_counts_what_a_count_counts(record: Record) -> None:
     own = counted()
     assert set(places(own)) == expected_places(timed=False)
-    assert own.measures == [row for row in record.measures if row.quantity.removeprefix("ratio:") not in MEASURED]
+    timed = {*MEASURED, *NULLS, "watts"}
+    assert own.measures == [row for row in record.measures if row.quantity.removeprefix("ratio:") not in timed]
     assert own.id == record.id  # the same question
 
 

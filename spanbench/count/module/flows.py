@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["CARRIES", "JOINS", "MAY_BE_VIEWS", "PUTS", "SAME_DIMENSIONS", "SELECTS", "SUMS", "reduced_dims"]
+__all__ = ["ADDS", "CARRIES", "JOINS", "MAY_BE_VIEWS", "PUTS", "SAME_DIMENSIONS", "SELECTS", "SUMS", "reduced_dims"]
 
 _LINEAR = """mul div neg add sub rsub addcmul masked_fill where clone contiguous _to_copy to copy reshape dropout native_dropout
              constant_pad_nd pad tril triu"""
 _SAME = "index_select gather take_along_dim flip roll"
 _CHOOSING = "index _unsafe_index take masked_select repeat tile repeat_interleave"
 _PUTTING = "index_put _unsafe_index_put _index_put_impl index_copy scatter slice_scatter select_scatter masked_scatter"
-_ADDING = "index_add scatter_add index_reduce scatter_reduce segment_reduce put col2im"
+_ADDING = "index_reduce scatter_reduce segment_reduce put col2im"
 
 SUMS = ("sum", "mean", "nansum", "cumsum")
+ADDS: Mapping[str, str] = {"index_add": "source", "scatter_add": "src"}
+"""They add each element of this argument to one of `self`, along `dim`: of a product, they are a sparse matrix product."""
+
 JOINS = ("cat", "concat", "stack")
 MAY_BE_VIEWS = ("reshape", "contiguous", "to", "dropout", "native_dropout")
 """Their result may be the tensor that they were given, into which nothing was written."""

@@ -17,7 +17,7 @@ def flopcounter_flops(subject: Subject) -> int:
     """Return matrix-class FLOPs, dense attention, of one run of the subject.
 
     Attention is run by torch's MATH backend, whose matrix products the registry knows; of the CPU's own attention kernel
-    torch 2.13 counts 0 FLOPs without a word (pytorch#195460). Vectors' products are in no registry: they are given here.
+    torch before 2.15 counts 0 FLOPs without a word (pytorch#195460). Vectors' products are in no registry: they are given here.
     """
     with torch.inference_mode(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False, custom_mapping=_VECTORS) as counter:
         subject.call(subject.ids)

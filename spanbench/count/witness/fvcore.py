@@ -32,7 +32,8 @@ def fvcore_macs(subject: Subject) -> int:
     """
     with warnings.catch_warnings(), torch.no_grad():
         # fvcore decorates functions of its own with torch.jit.script when it is imported; no release of it does not.
-        warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", DeprecationWarning)
+        # Of any category: torch 2.14 made the DeprecationWarning a FutureWarning.
+        warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated")
         from fvcore.nn import FlopCountAnalysis
 
         analysis = FlopCountAnalysis(_Traced(subject), (subject.ids,)).set_op_handle(**_HANDLERS)

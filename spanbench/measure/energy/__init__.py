@@ -1,26 +1,22 @@
-"""Joules: one protocol, one file a meter. No meter's library is imported before a session opens."""
+"""Joules: one protocol, one file a meter. No meter's library is imported before a meter is probed or a session opens."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping
-
-from spanbench.errors import UsageError, suggest
-from spanbench.measure.energy.codecarbon import CodeCarbonMeter
 from spanbench.measure.energy.guard import Guard
 from spanbench.measure.energy.null import NullMeter
 from spanbench.measure.energy.protocol import Meter, MeterError, Probe, Reading, Session, Source
+from spanbench.measure.energy.registry import AUTO, METERS, Target, best_meter, get_meter
 
-__all__ = ["METERS", "CodeCarbonMeter", "Guard", "Meter", "MeterError", "NullMeter", "Probe", "Reading", "Session", "Source", "get_meter"]
-
-METERS: Mapping[str, Callable[[], Meter]] = {"codecarbon": CodeCarbonMeter, "none": NullMeter}
-
-
-def get_meter(name: str) -> Meter:
-    """Return the meter of that name.
-
-    Raises:
-        UsageError: there is none.
-    """
-    if name not in METERS:
-        raise UsageError(f"--meter: unknown value {name!r}{suggest(name, METERS)}")
-    return METERS[name]()
+__all__ = [
+    "AUTO",
+    "METERS",
+    "Guard",
+    "Meter",
+    "MeterError",
+    "NullMeter",
+    "Probe",
+    "Reading",
+    "Session",
+    "Source",
+    "Target",
+    "best_meter",
+    "get_meter",
+]

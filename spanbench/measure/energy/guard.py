@@ -9,7 +9,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TypeVar
 
-from spanbench.measure.energy.protocol import Meter, MeterError, Reading, Session, Window
+from spanbench.measure.energy.protocol import Meter, MeterError, Reading, Session, Source, Window
 
 __all__ = ["Guard"]
 
@@ -23,7 +23,7 @@ class Guard:
     """
 
     def __init__(self, meter: Meter) -> None:
-        self.name, self.source, self.note = meter.name, meter.source, meter.note
+        self.name, self.note = meter.name, meter.note
         self.wanted = meter.name != "none"
         self._meter = meter
         self._stack = ExitStack()
@@ -34,6 +34,11 @@ class Guard:
     def by(self) -> str:
         """Return who gives the joules, or the meter's name where it could not be started."""
         return self._session.by if self._session is not None else self.name
+
+    @property
+    def source(self) -> Source:
+        """Return what the joules may be called; a session that found a better or a weaker source than its meter says so."""
+        return getattr(self._session, "source", self._meter.source)
 
     @property
     def min_window_s(self) -> float:

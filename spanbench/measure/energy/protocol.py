@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from spanbench.measure.caution import Caution
 
-__all__ = ["IDLE", "Cost", "Meter", "MeterError", "Probe", "Reading", "Scope", "Session", "Source", "Window"]
+__all__ = ["IDLE", "Cost", "Marked", "Meter", "MeterError", "Probe", "Reading", "Scope", "Session", "Source", "Window"]
 
 Source = Literal["measured", "estimated", "modelled"]
 
@@ -86,6 +86,22 @@ class Session(Protocol):
 
     def end(self) -> Reading:
         """Close the window and return the joules of the time between `begin`'s return and this call."""
+        ...
+
+
+@runtime_checkable
+class Marked(Protocol):
+    """A session that waits in `begin` and `end`, and can be told, without waiting, when its window really opens and closes.
+
+    A sum of meters needs it: what one of its sessions waits for must not lie in another's window.
+    """
+
+    def open(self) -> None:
+        """Note that the window opens now rather than when `begin` returned."""
+        ...
+
+    def close(self) -> None:
+        """Note that the window closes now; `end` follows."""
         ...
 
 

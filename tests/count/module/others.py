@@ -16,6 +16,9 @@ from tests.count.module.cases import CASES, ON_META_ONLY
 from tests.count.module.zoo import Case
 
 Counter = Callable[[nn.Module, tuple[Tensor, ...]], int]
+RELEASE = tuple(int(part) for part in torch.__version__.split(".")[:2])
+"""The minor release of torch that these tests run with: its own counter differs from one to another."""
+
 HEAD = ("| module | `count_module` | FlopCounterMode | 2 × fvcore |", "|:---|---:|---:|---:|")
 
 

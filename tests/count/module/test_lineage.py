@@ -58,6 +58,16 @@ def scaled(a: Tensor, b: Tensor) -> Tensor:
     return product.sum(-1)
 
 
+def first(rows: int) -> Tensor:
+    return torch.zeros(rows, dtype=torch.int64)
+
+
+def added(rows: Tensor, size: int, onto: Tensor | None = None) -> Tensor:
+    """Rows added to one of so many others."""
+    onto = rows.new_zeros(size, rows.shape[1]) if onto is None else onto
+    return onto.index_add(0, first(len(rows)), rows)
+
+
 def slices_by_hand(a: Tensor, b: Tensor) -> Tensor:
     """One query row at a time against all keys: nothing is wider than its factors."""
     q, k = a[None], b[None]
@@ -87,6 +97,24 @@ EXACT: dict[str, tuple[Two, int]] = {
     "flip": (lambda a, b: (a * b).flip(-1).sum(-1), ONCE),
     "gated channels, pooled over positions": (lambda a, b: F.adaptive_avg_pool1d(a[None] * b[None, :, :1], 2), 0),
     "gated channels, added by rows": (lambda a, b: torch.zeros_like(a).index_add(0, torch.arange(ROWS), a * b[0]), 0),
+    "gated channels, added by rows, then summed": (lambda a, b: added(a * b[0], 2).sum(-1), ONCE),
+    "gated channels, added by rows, then over rows": (lambda a, b: added(a * b[0], 2).sum(0), 0),
+    "added by rows": (lambda a, b: added(a * b, 2), ONCE),
+    "added by rows, all to one": (lambda a, b: a.new_zeros(1, WIDTH).index_add_(0, first(ROWS), a * b), ONCE),
+    "added by rows, then summed": (lambda a, b: added(a * b, 2).sum(), ONCE),
+    "added by rows to a product": (lambda a, b: added(a * b, 2, onto=(a * b)[:2].clone()).sum(-1), ONCE + 2 * 2 * WIDTH),
+    "scaled rows, added": (lambda a, b: added(a * b[:, :1], 2), ONCE),
+    "scaled rows, added after a detour": (lambda a, b: added((a * b[:, :1]).to(torch.float64).clone(), 2), ONCE),
+    "a scaled row, added": (lambda a, b: added(a[:1] * b[:1, :1], 2), 2 * WIDTH),
+    "a row scaled in place, added": (lambda a, b: added(a[:1].clone().mul_(b[:1, :1]), 2), 2 * WIDTH),
+    "a scaled row, added after a detour": (lambda a, b: added((a[:1] * b[:1, :1]).to(torch.float64) + 1, 2), 2 * WIDTH),
+    "a scaled row, put through what is not linear": (lambda a, b: added((a[:1] * b[:1, :1]).relu(), 2), 0),
+    "a scaled row, summed": (lambda a, b: (a[:1] * b[:1, :1]).sum(0), 0),
+    "no rows, added": (lambda a, b: added(a[:0] * b[:0, :1], 2), 0),
+    "a row times a number, added": (lambda a, b: added(a[:1] * b[0, 0], 2), 0),
+    "scattered": (lambda a, b: torch.zeros_like(a).scatter_add_(1, torch.zeros_like(a, dtype=torch.int64), a * b), ONCE),
+    "scattered in part": (lambda a, b: torch.zeros_like(a).scatter_add_(0, first(2)[:, None].expand(-1, WIDTH), a * b), 2 * 2 * WIDTH),
+    "a square, added by rows": (lambda a, _: added(a * a, 2), 0),
     "row reshaped": (lambda a, b: (p := a * b)[0].reshape(1, WIDTH).sum() + p.sum(), 2 * WIDTH + ONCE),
     "row scaled in place": (scaled, ONCE),
     "largest": (lambda a, b: (a * b).amax(-1), 0),
@@ -95,8 +123,18 @@ EXACT: dict[str, tuple[Two, int]] = {
 REFUSED: dict[str, tuple[Two, str]] = {
     "avg_pool1d": (lambda a, b: F.avg_pool1d((a * b)[None], WIDTH), "avg_pool"),
     "norm of order 1": (lambda a, b: (a * b).norm(p=1, dim=-1), "norm"),
-    "index_add": (lambda a, b: a.new_zeros(2, WIDTH).index_add_(0, torch.zeros(ROWS, dtype=torch.int64), a * b), "aten.index_add"),
-    "scatter_add": (lambda a, b: torch.zeros_like(a).scatter_add_(1, torch.zeros_like(a, dtype=torch.int64), a * b), "aten.scatter_add"),
+    "a scaled row, reshaped and added": (
+        lambda a, b: a.new_zeros(2, WIDTH).index_add(0, first(1), (a[None, :1] * b[None, :1, :1])[0].reshape(1, WIDTH)),
+        "aten.index_add",
+    ),
+    "gated channels, reshaped, then added": (lambda a, b: added((a[None] * b[0])[0], 2), "aten.index_add"),
+    "products joined, then added": (lambda a, b: added(torch.cat([a * b[:, :1], a[:1] * b[:1, :1]]), 2), "aten.index_add"),
+    "added part of products among others": (lambda a, b: added(torch.cat([a * b, a])[2:5], 2), "aten.index_add"),
+    "scatter_reduce": (
+        lambda a, b: torch.zeros_like(a).scatter_reduce_(1, torch.zeros_like(a, dtype=torch.int64), a * b, "sum"),
+        "aten.scatter_reduce",
+    ),
+    "added by rows, then summed in part": (lambda a, b: added(a * b[0], 2)[0].sum(), "aten.sum"),
     "accumulated": (
         lambda a, b: torch.zeros_like(a).index_put_((torch.zeros(ROWS, dtype=torch.int64),), a * b, accumulate=True),
         "index_put",

@@ -13,7 +13,6 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 import spanbench
 from spanbench import count_module
-from spanbench.count.module import TORCH_VERSIONS
 from spanbench.errors import UncountedOperation, UsageError
 from tests.count.module.zoo import Calls, by_hand
 
@@ -218,13 +217,3 @@ def test_the_package_offers_it_and_nothing_that_it_does_not_have() -> None:
     assert "count_module" in dir(spanbench)
     with pytest.raises(AttributeError, match="no attribute 'count_modul'"):
         spanbench.count_modul  # noqa: B018  # type: ignore[attr-defined]
-
-
-def test_the_stated_range_of_torch_is_the_one_that_is_installed_with() -> None:
-    from importlib.metadata import requires
-
-    (requirement,) = [line for line in requires("spanbench") or [] if line.startswith("torch")]
-    first, last = (".".join(map(str, version)) for version in TORCH_VERSIONS)
-    assert f">={first}" in requirement
-    assert f"<{last}" in requirement
-    assert TORCH_VERSIONS[0] <= tuple(map(int, torch.__version__.split(".")[:2])) < TORCH_VERSIONS[1]

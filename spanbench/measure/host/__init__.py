@@ -1,0 +1,1 @@
+"""The machine underneath: its kernel's files, control groups, memory."""

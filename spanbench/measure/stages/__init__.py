@@ -1,0 +1,1 @@
+"""The stages of each arm measured by themselves, beside the whole."""
