@@ -138,7 +138,7 @@ def interval(name: str, low: float, high: float) -> str:
     """
     if quantity(name).unit == "ratio":
         number = _ratio_digits(high)
-        return f"{_like(number, low)}–{number}×"
+        return f"{_like(number, low) if low >= high / 10 else _ratio_digits(low)}–{number}×"
     if quantity(name).unit == "share":
         return f"{_percent(low)}–{_percent(high)}%"
     number, _, unit = short(name, high).partition(" ")
@@ -149,7 +149,8 @@ def interval(name: str, low: float, high: float) -> str:
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.{0 if value >= 0.0995 else 1}f}"
+    decimals = 0 if 0.0995 <= value < 0.99 or value >= 0.9995 else 1
+    return f"{100 * value:.{decimals}f}"
 
 
 def _like(number: str, value: float) -> str:

@@ -10,11 +10,18 @@ import typer
 import spanbench
 from spanbench.cli.compare import compare
 from spanbench.cli.count import count, tables
+from spanbench.cli.diff import diff
 from spanbench.cli.explain import explain
 from spanbench.cli.generate import generate
 from spanbench.cli.interrupt import INTERRUPTED
+from spanbench.cli.merge import merge
 from spanbench.cli.meters import meters
+from spanbench.cli.point import point
 from spanbench.cli.presets import presets
+from spanbench.cli.report import report
+from spanbench.cli.schema import schema
+from spanbench.cli.sweep import sweep
+from spanbench.cli.verify import verify
 from spanbench.errors import UsageError
 
 __all__ = ["app", "run_app"]
@@ -39,6 +46,13 @@ app.command(short_help="Let both models speak after the prompt, with all caches.
 app.command(short_help="Print the formulas with this run's numbers put in.")(explain)
 app.command(short_help="List the models, with parameters, FLOPs and memory.")(presets)
 app.command(short_help="List where joules can come from on this machine.")(meters)
+app.command(short_help="Run every point of a grid, and keep each record at once.")(sweep)
+app.command(short_help="Put files of records together, each record once.")(merge)
+app.command(hidden=True)(point)
+app.command(short_help="Report on files of records: tables, plots, one page.")(report)
+app.command(short_help="Show what differs between two records or files.")(diff)
+app.command(short_help="Check records: every count derived again.")(verify)
+app.command(short_help="Print the JSON Schema of a record.")(schema)
 
 
 def _version(wanted: bool) -> None:

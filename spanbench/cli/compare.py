@@ -9,7 +9,7 @@ import typer
 from spanbench.cli import timing as options
 from spanbench.cli.options import Format, Out, Verify, takes_request, with_note
 from spanbench.cli.output import check_out, keep, progress, put
-from spanbench.errors import Inconclusive
+from spanbench.errors import Inconclusive, NothingMeasured
 from spanbench.request import Request
 
 if TYPE_CHECKING:
@@ -98,9 +98,12 @@ def _refuse_inconclusive(record: Record) -> None:
 
     Raises:
         Inconclusive: which regimes.
+        NothingMeasured: nothing was timed at all.
     """
     schedule = record.environment.get("schedule")
     runs = schedule if isinstance(schedule, dict) else {}
+    if not runs:
+        raise NothingMeasured("--strict: nothing was timed, so nothing can be told; take sizes that fit in memory, and leave --no-run out")
     regimes = [name for name, one in runs.items() if isinstance(one, dict) and one.get("conclusive") is False]
     if regimes:
         raise Inconclusive(f"--strict: {', '.join(regimes)}: inconclusive at --precision; give more --max-time or a wider --precision")

@@ -12,6 +12,12 @@ from spanbench.show.formats import FORMATS
 
 __all__ = ["completed", "completed_list", "format_name", "seconds", "share", "whole"]
 
+LEAST_SHARE = 1e-4
+"""No machine repeats itself more closely than this."""
+MOST_SECONDS = 1e7
+"""Four months."""
+
+_PLAIN = re.compile(r"[ -^`-~]+")  # Python would also read 1_0 and the digits of other scripts
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")  # beyond 18 digits no size of anything fits a machine
 
 
@@ -35,8 +41,8 @@ def seconds(option: str) -> Callable[[str | float], float]:
             value = float(given)
         except ValueError:
             value = math.nan
-        if not (math.isfinite(value) and value > 0):
-            raise UsageError(f"{option} '{given}': must be a positive number of seconds")
+        if not 0 < value <= MOST_SECONDS or not _PLAIN.fullmatch(str(given)):
+            raise UsageError(f"{option} '{given}': must be a positive number of seconds, at most {MOST_SECONDS:,.0f}")
         return value
 
     return parse
@@ -51,8 +57,8 @@ def share(option: str) -> Callable[[str | float], float]:
             value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
         except ValueError:
             value = math.nan
-        if not 0 < value < 1:
-            raise UsageError(f"{option} '{given}': must lie between 0 and 1, such as 0.03 or 3%")
+        if not LEAST_SHARE <= value < 1 or not _PLAIN.fullmatch(text):
+            raise UsageError(f"{option} '{given}': must lie between {LEAST_SHARE:g} and 1, such as 0.03 or 3%")
         return value
 
     return parse

@@ -55,11 +55,9 @@ class StepTimes:
 
     def jitter(self, edges: Collection[int]) -> Estimate:
         """Return how many ordinary steps a step at a span's edge takes: median ÷ median within a pass, then over passes."""
-        ordinary = [position for position in range(len(self.passes[0])) if position not in edges]
-        if not edges or not ordinary:
+        if not edges or len(edges) == len(self.passes[0]):
             return unknown("every step closes a span" if edges else "no step closes a span")
-        sides = [(median([run[p] for p in sorted(edges)]), median([run[p] for p in ordinary])) for run in self.passes]
-        ratios = [edge / usual for edge, usual in sides if usual > 0]
+        ratios = [one for run in self.passes if (one := _edge_over_ordinary(run, edges)) is not None]
         return spread(ratios) if ratios else unknown("ordinary steps are too short for the clock")
 
     def _of(self, position: int) -> list[float]:
@@ -75,9 +73,17 @@ class StepsMeasurement:
 
     def ratio(self, positions: Mapping[str, int]) -> Estimate:
         """Return the first arm's time over the second's, each at a position of its own, with a 95% interval over blocks."""
-        first, second = ([run[positions[name]] for run in times.passes] for name, times in self.arms.items())
-        blocks = [slice(start, start + _OWN_PASSES) for start in range(0, len(first), _OWN_PASSES)]
-        return ratio_estimate([block_log_ratio(first[b], second[b]) for b in blocks if min(first[b] + second[b]) > 0])
+        return _paired(*([run[positions[name]] for run in times.passes] for name, times in self.arms.items()))
+
+    def percentile_ratio(self, percent: int) -> Estimate:
+        """Return the ratio of what `percent` of the positions do not exceed in a pass, with a 95% interval over blocks."""
+        return _paired(*([_rank(run, percent) for run in times.passes] for times in self.arms.values()))
+
+    def jitter_ratio(self, edges: Collection[int]) -> Estimate:
+        """Return the ratio of both arms' jitter, with a 95% interval over blocks."""
+        sides = [[one for run in times.passes if (one := _edge_over_ordinary(run, edges))] for times in self.arms.values()]
+        short = any(len(side) < len(times.passes) for side, times in zip(sides, self.arms.values(), strict=True))
+        return next(iter(self.arms.values())).jitter(edges) if short else _paired(*sides)
 
 
 def measure_steps(
@@ -129,6 +135,19 @@ def _trial(arm: StepArm, stage: Stage) -> float:
     opened = stage.clock.now()
     _pass(arm, stage)
     return stage.clock.now() - opened
+
+
+def _edge_over_ordinary(run: Sequence[float], edges: Collection[int]) -> float | None:
+    """Return the median step at an edge ÷ the median of all others in one pass; None where there is no such quotient."""
+    ordinary = [seconds for position, seconds in enumerate(run) if position not in edges]
+    usual = median(ordinary) if ordinary else 0.0
+    return median([run[position] for position in sorted(edges)]) / usual if edges and usual > 0 else None
+
+
+def _paired(first: Sequence[float], second: Sequence[float]) -> Estimate:
+    """Return the ratio of two arms' passes, block by block."""
+    blocks = [slice(start, start + _OWN_PASSES) for start in range(0, len(first), _OWN_PASSES)]
+    return ratio_estimate([block_log_ratio(first[b], second[b]) for b in blocks if min(*first[b], *second[b]) > 0])
 
 
 def _rank(values: Sequence[float], percent: int) -> float:

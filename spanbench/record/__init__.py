@@ -1,7 +1,7 @@
 """What came out of a run: measures in a record, and files of records. Neither torch nor pandas is needed to read one."""
 
 from spanbench.record.counted import counted_measures, pair_ratio
-from spanbench.record.file import append, check_writable, read
+from spanbench.record.file import append, appending, check_writable, read
 from spanbench.record.models import SCHEMA, SOURCES, Measure, Record, SchemaMismatch, Source, record_id, weakest
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "SchemaMismatch",
     "Source",
     "append",
+    "appending",
     "check_writable",
     "counted_measures",
     "pair_ratio",

@@ -1,4 +1,8 @@
-"""Files of records: JSON lines, appended to and never rewritten."""
+"""Files of records: JSON lines, appended to and never rewritten.
+
+A run that dies within a line leaves it on the disk without its end. The next record begins a line of its own, so such a
+line may stand anywhere; readers leave it out and say so.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,16 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from spanbench.errors import UsageError
+from spanbench.record.lock import try_lock
 from spanbench.record.models import Record
 
-__all__ = ["append", "check_writable", "read"]
+__all__ = ["append", "appending", "check_writable", "read"]
+
+Note = Callable[[str], None]
 
 
 def check_writable(path: Path, option: str = "--out") -> None:
@@ -41,10 +49,10 @@ def _try_to_append(path: Path) -> bytes:
     """Open the file as `append` would, and return how it begins."""
     existed = path.exists()
     os.close(_open_to_append(path))
-    if existed:
-        return _head(path)
-    path.unlink()
-    return b""
+    head = _head(path)
+    if not existed and not head:  # another process may have begun it meanwhile
+        path.unlink()
+    return head
 
 
 def _why(error: OSError | ValueError) -> str:
@@ -60,42 +68,99 @@ def append(path: Path, record: Record, option: str = "--out") -> None:
     check_writable(path, option)
     try:
         handle = _open_to_append(path)
-        with os.fdopen(handle, "ab", buffering=0) as file:
-            # A run that died within a line left it without its end: keep it a line of its own.
-            _write_all(handle, b"\n" * _ends_within_a_line(path) + record.to_line().encode())
-            _sync(file.fileno())
+        with os.fdopen(handle, "ab", buffering=0):
+            _append(handle, path, record)
     except OSError as error:
         raise UsageError(f"{option}: cannot write {str(path)!r}: {_why(error)}") from None
 
 
-def read(path: Path, note: Callable[[str], None] | None = None) -> list[Record]:
+@contextmanager
+def appending(path: Path, option: str = "--out") -> Iterator[Callable[[Record], None]]:
+    """Hold a file for this process alone and yield what `append` does; a new file that got no record is taken away.
+
+    Raises:
+        UsageError: another process holds it, it is no file that could be read again, or it cannot be written.
+    """
+    check_writable(path, option)
+    try:
+        if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+            raise UsageError(f"{option}: {str(path)!r} is no file that can be read again; name a file")
+        handle = _held(path)
+    except OSError as error:
+        raise UsageError(f"{option}: cannot write {str(path)!r}: {_why(error)}") from None
+    if handle is None:
+        raise UsageError(f"{option}: another sweep or merge is writing {str(path)!r}; wait for its end, or name another file")
+
+    def append_held(record: Record) -> None:
+        try:
+            _append(handle, path, record)
+        except OSError as error:
+            raise UsageError(f"{option}: cannot write {str(path)!r}: {_why(error)}") from None
+
+    try:
+        yield append_held
+    finally:
+        if os.fstat(handle).st_size == 0 and _names(path, handle):
+            path.unlink()
+        os.close(handle)
+
+
+def _held(path: Path) -> int | None:
+    """Open a file and lock it; None where another process has it."""
+    while True:
+        handle = _open_to_append(path)
+        if not try_lock(handle):
+            os.close(handle)
+            return None
+        if _names(path, handle):
+            _sync_folder(path.parent)
+            return handle
+        os.close(handle)  # it was replaced or taken away between the two steps
+
+
+def _names(path: Path, handle: int) -> bool:
+    """Tell whether a path still names an open file: another process may have replaced it, or taken it away."""
+    return path.exists() and os.path.samestat(os.fstat(handle), path.stat())
+
+
+def _append(handle: int, path: Path, record: Record) -> None:
+    # A run that died within a line left it without its end: keep it a line of its own.
+    _write_all(handle, b"\n" * _ends_within_a_line(path) + record.to_line().encode())
+    _sync(handle)
+
+
+def read(path: Path, note: Note | None = None) -> list[Record]:
     """Return all records of a file. A half-written last line is left out, and `note` is told so.
+
+    One that others follow (a run was killed, and the next went on) is left out too, where there is a `note` to tell of it.
 
     Raises:
         UsageError: no such file, or a line that is no record (its number is named).
         SchemaMismatch: a record of another schema.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise UsageError(f"cannot read records from {str(path)!r}: it is not UTF-8 text") from None
+        lines = path.read_bytes().split(b"\n")
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read records from {str(path)!r}: {_why(error)}") from None
-    lines = text.split("\n")
-    if lines[-1].strip() and not _is_json(lines[-1]):
-        if note is not None:
-            note(f"{path}: line {len(lines)} is half-written and was left out")
-        lines.pop()
-    return list(_records(lines, path))
+    found = (_record(line, number, path, note, last=number == len(lines)) for number, line in enumerate(lines, start=1) if line.strip())
+    return [record for record in found if record is not None]
 
 
-def _records(lines: list[str], path: Path) -> Iterator[Record]:
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            yield Record.from_line(line, f"{path}, line {number}")
+def _record(line: bytes, number: int, path: Path, note: Note | None, *, last: bool) -> Record | None:
+    """Return the record of a line; None where it is half-written and may be left out."""
+    try:
+        return Record.from_line(line.decode("utf-8"), f"{path}, line {number}")
+    except (UsageError, UnicodeDecodeError) as error:
+        if not _is_json(line) and (last or (note is not None and line.lstrip().startswith(b"{"))):
+            if note is not None:
+                note(f"{path}: line {number} is half-written and was left out")
+            return None
+        if isinstance(error, UnicodeDecodeError):
+            raise UsageError(f"cannot read records from {str(path)!r}: line {number} is not UTF-8 text") from None
+        raise
 
 
-def _is_json(line: str) -> bool:
+def _is_json(line: bytes) -> bool:
     try:
         json.loads(line)
     except ValueError:
@@ -136,3 +201,15 @@ def _sync(handle: int) -> None:
     except OSError as error:
         if error.errno != errno.EINVAL:  # a terminal or a pipe has no disk to reach
             raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have a new file's name on the disk too, where a folder can be synced."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows opens no folders
+        return
+    try:
+        _sync(handle)
+    finally:
+        os.close(handle)

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from spanbench.count.distinct import Distinct
-from spanbench.count.formula import closed_form
+from spanbench.count.needed import RUNTIME_BYTES, held, needed_bytes
 from spanbench.errors import NotEnoughMemory, UsageError
 from spanbench.measure.host.memory import available_bytes
-from spanbench.point import SPOKEN, Point, Shape, Stack
+from spanbench.point import Point
 from spanbench.prompt import BYTES_PER_TOKEN
 from spanbench.tally import Tally
 from spanbench.units import short
 
-__all__ = ["Largest", "check_fit", "largest_batch", "needed_bytes"]
-
-RUNTIME_BYTES = 400 * 2**20
-"""torch, its thread pools and the witnesses, beside the tensors."""
-
-FRAGMENTS = 2
-"""The allocator holds about twice what is alive at once: blocks of many sizes come and go (measured, docs/decisions.md)."""
-
-LIVE_ROWS = 8
-"""Widths of one row alive at once in a layer: residual, norm, qkv, rotated, output, and what the allocator has not reused."""
-
+__all__ = ["RUNTIME_BYTES", "Largest", "check_fit", "largest_batch", "needed_bytes"]
 
 MARGIN = 1 / 8
 """Of the free memory, left alone by `largest_batch`: what is free moves between the estimate and the run."""
@@ -33,49 +22,10 @@ CUTS = 2
 """`compare` counts the same text at twice the tokens as well."""
 
 
-def needed_bytes(point: Point) -> int:
-    """Estimate the bytes of running both arms: all weights, the largest layer's activations, logits, state.
-
-    An upper estimate from the sizes alone; attention is assumed not to hold its score matrix (a fused kernel). Steps are
-    taken with the sessions of both arms open, each with room for all that will be said and filled from what prefill left.
-    """
-    arms = _held(point)
-    weights = sum(arm.params for arm in arms.values()) * point.itemsize
-    states = [arm.state_bytes for arm in arms.values()]
-    state = 2 * sum(states) if set(SPOKEN) & set(point.regimes) else max(states)
-    return RUNTIME_BYTES + weights + FRAGMENTS * (state + max(_activations(point)))
-
-
-def _held(point: Point) -> Mapping[str, Tally]:
-    """Return each arm's parameters and the state after all that is said."""
-    end = replace(point, tokens=point.tokens + point.said)
-    forms = closed_form(end, "prefill", Distinct(0, 0, {"score": 0, "prefill": 0}))
-    return {arm: stages["total"] for arm, stages in forms.items()}
-
-
 def _long(point: Point) -> bool:
     """Tell whether the prompt, rather than the weights, is what takes the memory."""
     one = replace(point, tokens=1, batch=1)
     return needed_bytes(point) > 2 * needed_bytes(one)
-
-
-def _activations(point: Point) -> Iterator[int]:
-    """Yield for each part the bytes of its widest moment, and of the logits."""
-    shape, windows = point.shape, point.windows
-    rows = {
-        "token": point.tokens,
-        "encoder": windows.complete * point.span,
-        "mixer": windows.complete,
-        "decoder": windows.score_rows if "score" in point.regimes else windows.open_rows,
-    }
-    for part, count in rows.items():
-        yield point.batch * count * _row_width(shape, getattr(shape, part)) * point.itemsize
-    logits = point.tokens if "score" in point.regimes else 1
-    yield 2 * point.batch * logits * (shape.vocab + max(shape.token.width, shape.decoder.width)) * point.itemsize
-
-
-def _row_width(shape: Shape, stack: Stack) -> int:
-    return LIVE_ROWS * stack.width + (3 if shape.gated else 2) * stack.mlp
 
 
 def check_fit(point: Point, *, must_run: bool) -> str | None:
@@ -118,7 +68,7 @@ def largest_batch(point: Point, available: int | None = None) -> Largest:
         raise UsageError("--batch max: this system does not say how much memory is free; give a number")
     room = int(free * (1 - MARGIN))
     batch = _most(lambda batch: needed_bytes(replace(point, batch=batch)) + _ids_bytes(point) * batch <= room)
-    own = {arm: _prompts(replace(point, batch=1), held, room) for arm, held in _held(replace(point, batch=1)).items()}
+    own = {arm: _prompts(replace(point, batch=1), kept, room) for arm, kept in held(replace(point, batch=1)).items()}
     return Largest(max(batch, 1), own, _why(point, batch, own, free))
 
 
@@ -139,9 +89,9 @@ def _most(fits: Callable[[int], bool]) -> int:
     return low
 
 
-def _prompts(point: Point, held: Tally, room: int) -> int:
-    left = room - RUNTIME_BYTES - held.params * point.itemsize
-    return max(0, left) // max(1, held.state_bytes)
+def _prompts(point: Point, kept: Tally, room: int) -> int:
+    left = room - RUNTIME_BYTES - kept.params * point.itemsize
+    return max(0, left) // max(1, kept.state_bytes)
 
 
 def _why(point: Point, batch: int, own: Mapping[str, int], free: int) -> str:

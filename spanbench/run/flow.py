@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from spanbench.measure.caution import Caution
 from spanbench.measure.machine import environment, load
 from spanbench.point import Point
 from spanbench.prompt import Prompt
@@ -65,6 +66,8 @@ def compare(
     after = load()
     for row in peaks:
         timed.add(row.regime, [row])
+    lost = dict.fromkeys(row.reason for row in peaks if row.value is None and row.arm != "pair" and row.reason)
+    timed.warn([Caution("peak-unknown", f"peak memory: {reason}") for reason in lost])
     surroundings = {"schedule": timed.schedule, "limits": timed.limits or None, "load": {"before": before, "after": after}}
     return _record(point, prompt, convention, counts, timed, timed.warnings, surroundings)
 

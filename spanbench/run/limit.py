@@ -15,7 +15,7 @@ from spanbench.point import Regime
 from spanbench.record import Measure
 from spanbench.run.rows import measured, with_ratios
 from spanbench.tally import Tally
-from spanbench.units import ratio_text
+from spanbench.units import interval, ratio_text, short
 
 __all__ = ["Reached", "reached", "roofline_cautions", "roofline_measures", "why_not"]
 
@@ -75,32 +75,41 @@ def _by(limits: Limits) -> str:
 def roofline_cautions(found: Mapping[str, Reached], regime: Regime) -> list[Caution]:
     """Return a caution for each arm that was faster than its limit, which is then the limit's fault."""
     return [
-        Caution("limit-exceeded", f"{regime}: the {name} arm took {fraction:.2f} times less than its limit: the limit was measured too low")
+        Caution(
+            "limit-exceeded",
+            f"{regime}: the {name} arm was {fraction:.2f} times as fast as its limit allows: that was measured too low",
+        )
         for name, arm in found.items()
         if (fraction := arm.fraction.value) is not None and fraction > 1
     ]
 
 
-def why_not(found: Mapping[str, Reached], regime: Regime, flops_ratio: float | None, seconds_ratio: float | None) -> tuple[str, ...]:
+def why_not(found: Mapping[str, Reached], regime: Regime, flops_ratio: float | None, seconds: Estimate) -> tuple[str, ...]:
     """Say in one or two sentences whether the saved FLOPs became saved seconds, and if not, why not.
 
-    Both ratios are token ÷ latent. Nothing is said where something of it is unknown.
+    Both ratios are token ÷ latent; `seconds` is the measured one. Nothing is said where something of it is unknown.
     """
     token, latent = found.get("token"), found.get("latent")
-    if not (token and latent and flops_ratio and seconds_ratio and token.fraction.value and latent.fraction.value):
+    if not (token and latent and flops_ratio and seconds.value and token.fraction.value and latent.fraction.value):
         return ()
     at_best = token.roofline.seconds / latent.roofline.seconds
-    told = f"{regime}: {ratio_text(flops_ratio)} in FLOPs became {ratio_text(seconds_ratio)} in time"
-    if seconds_ratio >= (1 - _ALIKE) * flops_ratio:
+    told = f"{regime}: {ratio_text(flops_ratio)} in FLOPs became {ratio_text(seconds.value)}{_bounds(seconds)} in time"
+    if seconds.value >= (1 - _ALIKE) * flops_ratio:
         return (f"{told}; {_share(token)}, {_share(latent)}.",)
     return (
         f"{told}, at these limits it could be {ratio_text(at_best)}; {_share(token)}, {_share(latent)}.",
-        *_cause(token, latent, flops_ratio),
+        *(f"{regime}: {cause}" for cause in _cause(token, latent, flops_ratio)),
     )
 
 
+def _bounds(ratio: Estimate) -> str:
+    if ratio.low is None or ratio.high is None:
+        return f" (no interval: {ratio.reason})"
+    return f" ({interval('ratio:seconds', ratio.low, ratio.high)})"
+
+
 def _share(arm: Reached) -> str:
-    return f"{arm.arm} reached {arm.fraction.value or 0:.0%} of its limit ({arm.roofline.bound})"
+    return f"{arm.arm} reached {short('roofline_fraction', arm.fraction.value or 0.0)} of its limit ({arm.roofline.bound})"
 
 
 def _cause(token: Reached, latent: Reached, flops_ratio: float) -> tuple[str, ...]:
@@ -112,7 +121,7 @@ def _cause(token: Reached, latent: Reached, flops_ratio: float) -> tuple[str, ..
     if (latent.fraction.value or 0) < (1 - _ALIKE) * (token.fraction.value or 0):
         causes.append("the latent arm loses more to what no FLOP counts: smaller products, element-wise work, calls")
     sentence = "; ".join(causes)
-    return (f"{sentence[0].upper()}{sentence[1:]}.",) if sentence else ()
+    return (f"{sentence}.",) if sentence else ()
 
 
 def _bytes_bind(token: Reached, latent: Reached) -> str:

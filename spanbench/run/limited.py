@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from spanbench.judge.stats import Estimate
+from spanbench.judge.stats import Estimate, unknown
 from spanbench.measure.caution import Caution
 from spanbench.measure.limits.limits import Limits
 from spanbench.point import Regime
@@ -32,7 +32,8 @@ def limit_rows(rows: Sequence[Measure], totals: Mapping[str, Tally], regime: Reg
         row.arm: _estimate(row) for row in rows if row.quantity == "seconds" and row.stage == "total" and row.arm != "pair"
     }
     found = reached(totals, timed, limits, steps)
-    told = why_not(found, regime, _ratio(totals), next((row.value for row in rows if row.quantity == "ratio:seconds"), None))
+    ratio = next((_estimate(row) for row in rows if row.quantity == "ratio:seconds"), unknown("it was not measured"))
+    told = why_not(found, regime, _ratio(totals), ratio)
     return LimitRows(roofline_measures(found, regime, limits, steps), roofline_cautions(found, regime), told)
 
 

@@ -24,9 +24,21 @@ from spanbench.run.counted import Counts
 from spanbench.run.rows import measured, with_ratios
 from spanbench.units import RATIO_PREFIX
 
-__all__ = ["bytes_per_token", "dearest", "edges", "first_token", "half", "rates", "single_steps", "step_arm", "step_measures"]
+__all__ = [
+    "bytes_per_token",
+    "dearest",
+    "edges",
+    "first_token",
+    "first_token_measures",
+    "half",
+    "rates",
+    "single_steps",
+    "step_arm",
+    "step_measures",
+]
 
 SINGLY = "perf_counter, each step singly"
+TOO_SHORT = unknown("a single step is too short for any meter; decode has the joules of all steps")
 
 Progress = Callable[[int, int], None]
 
@@ -39,12 +51,16 @@ def half(plan: Plan) -> Plan:
 # ---- the first token ------------------------------------------------------------------------------------------------
 
 
-def first_token(pair: Pair, text_BxT: Tensor, point: Point, plan: Plan, progress: Progress) -> list[Measure]:
+def first_token(pair: Pair, text_BxT: Tensor, point: Point, plan: Plan, progress: Progress) -> PairMeasurement:
     """Time both arms from the prompt's ids to its last logits, with a session that has room for all that will be said."""
     prompts = text_BxT[:, : point.tokens].tolist()
     arms = {arm: partial(start_session, model, prompts, point.generate - 1) for arm, model in pair.arms().items()}
     with torch.inference_mode():
-        found = measure_pair(arms, plan, NullMeter(), synchronize=synchronizer(point.device), progress=progress, null=False)
+        return measure_pair(arms, plan, NullMeter(), synchronize=synchronizer(point.device), progress=progress, null=False)
+
+
+def first_token_measures(found: PairMeasurement) -> list[Measure]:
+    """Return the seconds of both arms until the first token can be chosen, and their ratio."""
     rows = [measured(name, "request", "first_token_seconds", arm.seconds) for name, arm in found.arms.items()]
     return [*rows, measured("pair", "request", f"{RATIO_PREFIX}first_token_seconds", found.seconds_ratio)]
 
@@ -56,7 +72,16 @@ def rates(found: PairMeasurement, point: Point, regime: Regime) -> list[Measure]
     """Return B · steps ÷ seconds of each arm: a request's G tokens (its prefill gives the first), or decode's S."""
     tokens = point.batch * point.steps(regime)
     rows = [measured(name, regime, "tokens_per_second", _rate(tokens, arm.seconds)) for name, arm in found.arms.items()]
-    return with_ratios(rows)
+    return [*rows, measured("pair", regime, f"{RATIO_PREFIX}tokens_per_second", _inverse(found.seconds_ratio))]
+
+
+def _inverse(ratio: Estimate) -> Estimate:
+    """Return the ratio of rates: that of times, turned over, its interval with it."""
+    if not ratio.value:
+        return unknown(ratio.reason or "no time passed on this clock")
+    if not (ratio.low and ratio.high):
+        return Estimate(1 / ratio.value, None, None, ratio.reason)
+    return Estimate(1 / ratio.value, 1 / ratio.high, 1 / ratio.low)
 
 
 def _rate(tokens: int, seconds: Estimate) -> Estimate:
@@ -85,10 +110,13 @@ def step_arm(name: str, model: Model, text_BxT: Tensor, point: Point) -> StepArm
 
 def step_measures(found: StepsMeasurement, point: Point, counts: Counts) -> dict[Regime, list[Measure]]:
     """Return the rows of single steps: their distribution under decode, the dearest of them under decode_worst."""
-    spread = with_ratios([row for times in found.arms.values() for row in _distribution(times, point)])
+    spread = [row for times in found.arms.values() for row in _distribution(times, point)] + _ratios(found, point)
     where = dearest(point, counts)
     worst = [measured(name, "decode_worst", "seconds", times.at(where[name]), by=SINGLY) for name, times in found.arms.items()]
-    return {"decode": spread, "decode_worst": [*worst, measured("pair", "decode_worst", "ratio:seconds", found.ratio(where), by=SINGLY)]}
+    worst += [measured("pair", "decode_worst", f"{RATIO_PREFIX}seconds", found.ratio(where), by=SINGLY)]
+    joules = ((*found.arms, "joules"), ("pair", f"{RATIO_PREFIX}joules"))
+    worst += [measured(arm, "decode_worst", names[-1], TOO_SHORT, by=SINGLY) for names in joules for arm in names[:-1]]
+    return {"decode": spread, "decode_worst": worst}
 
 
 def _distribution(times: StepTimes, point: Point) -> list[Measure]:
@@ -99,6 +127,16 @@ def _distribution(times: StepTimes, point: Point) -> list[Measure]:
         "edge_jitter": times.jitter(edges(point)),
     }
     return [measured(times.name, "decode", name, estimate, by=SINGLY) for name, estimate in found.items()]
+
+
+def _ratios(found: StepsMeasurement, point: Point) -> list[Measure]:
+    ratios = {
+        "step_seconds_p50": found.percentile_ratio(50),
+        "step_seconds_p90": found.percentile_ratio(90),
+        "step_seconds_max": found.percentile_ratio(100),
+        "edge_jitter": found.jitter_ratio(edges(point)),
+    }
+    return [measured("pair", "decode", f"{RATIO_PREFIX}{name}", estimate, by=SINGLY) for name, estimate in ratios.items()]
 
 
 def edges(point: Point) -> list[int]:

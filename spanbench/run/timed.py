@@ -3,87 +3,39 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import partial
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict
 
 import torch
-from torch import Tensor
 
 from spanbench.measure.caution import Caution
 from spanbench.measure.clock import synchronizer
 from spanbench.measure.conditions import Watch
-from spanbench.measure.energy import NullMeter
+from spanbench.measure.energy import Meter, NullMeter
 from spanbench.measure.host.allocator import keep_freed_memory
 from spanbench.measure.limits.limits import Limits, better_limits, measure_limits
 from spanbench.measure.pair.paired import measure_pair
 from spanbench.measure.pair.result import PairMeasurement
-from spanbench.model.pair import Pair, build_pair
+from spanbench.model.pair import build_pair
 from spanbench.point import SPOKEN, Point, Regime
-from spanbench.record import Measure
+from spanbench.run.bench import Bench, Progress, Timed
 from spanbench.run.census import check_census
 from spanbench.run.compiled import compile_caution, compiled
 from spanbench.run.counted import Counts
+from spanbench.run.felt import time_what_is_felt
 from spanbench.run.limited import limit_rows
 from spanbench.run.modelled import costs_of
 from spanbench.run.paired import paired_measures
+from spanbench.run.rows import CLOCK
 from spanbench.run.stages import SPOKEN_HAS_NO_STAGES, stage_measures, time_stages
-from spanbench.run.steps import first_token, half, rates, single_steps, step_measures
+from spanbench.run.steps import half, rates
 from spanbench.run.subjects import ids_tensor
 from spanbench.run.timing import Timing
 from spanbench.run.work import Work, work_of
 
 __all__ = ["Timed", "time_point"]
 
-Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Timed:
-    """Measures by regime, what was run in which order, and what a reader must know of them; empty where nothing was timed."""
-
-    measures: dict[Regime, list[Measure]] = field(default_factory=dict)
-    schedule: dict[str, Any] = field(default_factory=dict)
-    limits: dict[str, Any] = field(default_factory=dict)
-    cautions: dict[Caution, list[str]] = field(default_factory=dict)
-    """Each with the regimes that it is about: none for the whole run."""
-    notes: list[str] = field(default_factory=list)
-    """What the figures say together."""
-    verified: list[str] = field(default_factory=list)
-
-    def add(self, regime: Regime, rows: Sequence[Measure]) -> None:
-        """Put a regime's rows behind those that it has."""
-        self.measures.setdefault(regime, []).extend(rows)
-
-    def warn(self, cautions: Sequence[Caution], *regimes: str) -> None:
-        """Keep cautions, each once, with the regimes that they are about."""
-        for caution in cautions:
-            known = self.cautions.setdefault(caution, [])
-            known.extend(regime for regime in regimes if regime not in known)
-
-    @property
-    def warnings(self) -> list[str]:
-        """Return the cautions as a reader sees them, each with its code."""
-        named = {caution: f"{', '.join(regimes)}: " if regimes else "" for caution, regimes in self.cautions.items()}
-        return [*self.notes, *(f"{regimes}{caution.text} [{caution.code}]" for caution, regimes in named.items())]
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What every measurement of one point runs on."""
-
-    point: Point
-    pair: Pair
-    text_BxT: Tensor
-    counts: Counts
-    timing: Timing
-    progress: Progress
-    timed: Timed
-
-    def tell(self, what: str) -> Callable[[int, int], None]:
-        """Return what a measurement calls between its slots."""
-        return partial(self.progress, what)
+COMPILED = f"{CLOCK}, torch.compile"
 
 
 def time_point(point: Point, text: Sequence[Sequence[int]], counts: Counts, timing: Timing, progress: Progress) -> Timed:
@@ -100,6 +52,7 @@ def time_point(point: Point, text: Sequence[Sequence[int]], counts: Counts, timi
     bench = Bench(point, build_pair(point), text_BxT, counts, timing, progress, Timed(verified=["census of the timed model"]))
     for regime in point.regimes:
         check_census(bench.pair, regime, text_BxT, point, counts)
+    bench.timed.warn(_seen_by_meter(timing.meter, point.device))
     before = _limits(bench)
     with Watch(point.device) as watch:
         _time_regimes(bench)
@@ -111,12 +64,22 @@ def time_point(point: Point, text: Sequence[Sequence[int]], counts: Counts, timi
     return bench.timed
 
 
+def _seen_by_meter(meter: Meter, device: str) -> list[Caution]:
+    """Say so where a meter reads other hardware than the work runs on: its joules are then those of a bystander."""
+    place = "gpu-board" if device.startswith("cuda") else "cpu-package"
+    scope = meter.probe().scope
+    if scope not in ("gpu-board", "cpu-package") or scope == place:
+        return []
+    reads, runs = ("GPU boards", "the CPU") if scope == "gpu-board" else ("CPU packages", "a GPU")
+    return [Caution("meter-elsewhere", f"the meter {meter.name} reads {reads}, and the work runs on {runs}")]
+
+
 def _time_regimes(bench: Bench) -> None:
     """Time every regime; the dearest step of decode is among its single steps, and has no slots of its own."""
     for regime in bench.point.regimes:
         if regime != "decode_worst":
             _time_regime(bench, regime)
-    _time_what_is_felt(bench)
+    time_what_is_felt(bench)
     caution = compile_caution(bench.point.regimes) if bench.timing.compiled else None
     bench.timed.warn([caution] if caution else [])
 
@@ -128,6 +91,8 @@ def _time_regime(bench: Bench, regime: Regime) -> None:
             found = _measure(bench, regime, {arm: one.work for arm, one in works.items()})
         told = {arm: {"compile_seconds": one.seconds, "apart_from_eager": one.apart} for arm, one in works.items()}
         timed.schedule.setdefault("compiled", {})[regime] = told
+        took = ", ".join(f"{arm} in {one.seconds:.1f} s" for arm, one in works.items())
+        timed.warn([Caution("compiled", f"timed under torch.compile, compiled before ({took}); the counts are the eager model's")], regime)
     else:
         steps = point.generate - 1 if regime == "request" else point.span
         found = _measure(
@@ -135,7 +100,8 @@ def _time_regime(bench: Bench, regime: Regime) -> None:
         )
     timed.schedule[regime] = found.schedule()
     timed.warn(found.cautions, regime)
-    timed.add(regime, paired_measures(found, regime, point.steps(regime), bench.timing.carbon))
+    by = COMPILED if regime in timed.schedule.get("compiled", {}) else CLOCK
+    timed.add(regime, paired_measures(found, regime, point.steps(regime), bench.timing.carbon, by))
     timed.add(regime, rates(found, point, regime) if regime in SPOKEN else [])
 
 
@@ -145,19 +111,6 @@ def _measure(bench: Bench, regime: Regime, works: dict[str, Work]) -> PairMeasur
     costs, wait = costs_of(bench.counts, regime), synchronizer(bench.point.device)
     with torch.inference_mode():
         return measure_pair(works, share, bench.timing.meter, costs=costs, synchronize=wait, progress=bench.tell(f"timing {regime}"))
-
-
-def _time_what_is_felt(bench: Bench) -> None:
-    """Add the first token of a request, and the single steps of decode."""
-    point, plan, timed = bench.point, half(bench.timing.plan), bench.timed
-    if "request" in point.regimes:
-        timed.add("request", first_token(bench.pair, bench.text_BxT, point, plan, bench.tell("timing the first token")))
-    if {"decode", "decode_worst"} & set(point.regimes):
-        found = single_steps(bench.pair, bench.text_BxT, point, plan, bench.tell("timing single steps"))
-        timed.schedule["single steps"] = {"order": list(found.order)}
-        for regime, rows in step_measures(found, point, bench.counts).items():
-            if regime in point.regimes:
-                timed.add(regime, rows)
 
 
 def _limits(bench: Bench) -> Limits | None:
@@ -193,6 +146,7 @@ def _time_stages(bench: Bench) -> None:
             bench.pair, bench.point, regime, bench.text_BxT, bench.timing.plan, meter,
             bench.tell(f"timing the stages of {regime}"), bench.counts.tallies[regime],
         )  # fmt: skip
-        bench.timed.schedule.setdefault("stages", {})[regime] = [list(names) for names in found.order]
+        slots = [[slot.arm, slot.seconds, slot.joules] for slot in found.slots]
+        bench.timed.schedule.setdefault("stages", {})[regime] = {"order": [list(names) for names in found.order], "slots": slots}
         bench.timed.add(regime, stage_measures(found, regime))
         bench.timed.warn(found.cautions, regime)

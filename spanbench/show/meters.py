@@ -42,7 +42,8 @@ def render_meters(lines: Sequence[MeterLine], fmt: str = "table", width: int = 8
 def page(lines: Sequence[MeterLine]) -> Page:
     """Return the view before it is printed."""
     plain = [asdict(line) for line in lines]
-    return Page(tuple(_blocks(lines)), {"meters": plain}, plain)
+    tidy = [{**row, "default_for": " ".join(row["default_for"])} for row in plain]
+    return Page(tuple(_blocks(lines)), {"meters": plain}, tidy)
 
 
 def _blocks(lines: Sequence[MeterLine]) -> Iterator[Text | Table]:

@@ -48,8 +48,8 @@ COMPARED: Sequence[Line] = (
     Line("roofline_fraction", label="  of it reached"),
     Line("joules"),
     Line("joules", label="  per token", per_token=True),
-    Line("joules_dynamic"),
     Line("null_joules", label="  A/A null"),
+    Line("joules_dynamic"),
     Line("watts"),
     Line("grams_co2e"),
     Line("joules_floor"),
@@ -82,6 +82,8 @@ def _columns(regimes: Sequence[str]) -> list[str]:
 def _measure(reading: Reading, arm: str, regime: str, line: Line) -> Measure | None:
     if arm == "pair":
         # An A/A null is itself a ratio; of anything else the pair has the quotient.
+        if line.per_token:
+            return None  # that of the totals, which stands with its interval above
         own = reading.measure("pair", regime, line.quantity, line.stage)
         return own or reading.measure("pair", regime, units.RATIO_PREFIX + line.quantity, line.stage)
     found = reading.measure(arm, regime, line.quantity, line.stage)
@@ -98,16 +100,16 @@ def _source(found: Sequence[Measure | None]) -> str:
     """Return who says so: the source and its counter or meter, of the first figure that is there."""
     present = [m for m in found if m is not None]
     first = next((m for m in present if m.value is not None), present[0])
-    return f"{first.source} · {first.by}"
+    # A roofline's row also says which side binds its own arm; the notes say it of both.
+    by = first.by.partition("; ")[0] if first.quantity.startswith("roofline") else first.by
+    return f"{first.source} · {by}"
 
 
 def _bounds(found: Sequence[Measure | None], footnotes: Footnotes) -> list[Row]:
-    """Return what bounds a measured figure: an arm's smallest and largest slot, a ratio's 95% interval; two things, two rows.
+    """Return what bounds a figure: an arm's smallest and largest slot, a ratio's 95% interval; two things, two rows.
 
-    An estimate gets none: the spread of what restates the time is the time's.
+    An arm's estimate gets no range, the spread of what restates the time is the time's; no ratio stands without its interval.
     """
-    if any(m is not None and m.source == "estimated" for m in found):
-        return []
     ends = [cell for start in range(0, len(found), len(ARMS)) for cell in _interval(found[start : start + len(ARMS)], footnotes)]
     rows: dict[str, list[str | Cell]] = {
         "  range of slots": [_range(m) for m in found],
@@ -121,12 +123,14 @@ def _known_within(measure: Measure | None) -> str:
     """Return both ends of what a model's constants leave open: they lie far apart, and not symmetrically."""
     if measure is None or measure.arm == "pair" or measure.source != "modelled" or measure.low is None or measure.high is None:
         return ""
+    if measure.quantity in ("watts", "roofline_fraction"):  # what they are open by is the slots' range
+        return ""
     return units.interval(measure.quantity, measure.low, measure.high)
 
 
 def _range(measure: Measure | None) -> str | Cell:
     """Return both ends where there is room, the larger half in percent where there is not."""
-    if measure is None or measure.arm == "pair" or measure.source == "modelled":
+    if measure is None or measure.arm == "pair" or measure.source in ("estimated", "modelled"):
         return ""
     if not measure.value or measure.low is None or measure.high is None:
         return ""

@@ -27,8 +27,18 @@ def options() -> dict[str, Any]:
     return {name: {" ".join((*p.opts, *p.secondary_opts)): _promise(p) for p in command.params} for name, command in commands.items()}
 
 
+def _several(parameter: Any) -> bool:
+    """Return whether it may be given more than once; an argument that takes many has no such mark but a count."""
+    return bool(getattr(parameter, "multiple", parameter.nargs == -1))
+
+
 def _promise(parameter: Any) -> dict[str, Any]:
-    return {"default": parameter.default, "metavar": parameter.metavar, "flag": parameter.is_flag, "repeatable": parameter.multiple}
+    return {
+        "default": parameter.default,
+        "metavar": parameter.metavar,
+        "flag": getattr(parameter, "is_flag", False),
+        "repeatable": _several(parameter),
+    }
 
 
 def test_names_and_defaults_are_frozen() -> None:

@@ -37,6 +37,15 @@ def test_a_drift_beyond_the_noise_is_found() -> None:
     assert all(trend(range(12), row).significant for row in draws.tolist())
 
 
+@pytest.mark.parametrize(("share", "significant"), [(0.99, False), (1.01, True), (-0.99, False), (-1.01, True)])
+def test_a_trend_over_four_points_must_exceed_students_t_of_two_degrees_of_freedom(share: float, significant: bool) -> None:
+    """Residuals of +1, -1, -1, +1 are neither level nor slope; the slope's standard error is sqrt(4 / (4 - 2) / 5)."""
+    slope = share * 9.925 * math.sqrt(4 / 2 / 5)  # two-sided 99% as printed
+    found = trend(range(4), [slope * place + residual for place, residual in enumerate((1, -1, -1, 1))])
+    assert found.slope == pytest.approx(slope)
+    assert found.significant == significant
+
+
 @pytest.mark.parametrize("logs", [[], [1.0], [1.0, 2.0, 3.0], [0.5] * 9, [1e-13 * index for index in range(9)]])
 def test_few_or_equal_points_have_no_trend(logs: list[float]) -> None:
     assert not trend(range(len(logs)), logs).significant
@@ -62,6 +71,17 @@ def test_equal_blocks_have_no_outlier_and_rounding_makes_none() -> None:
     assert outliers([0.7] * 12) == ()
     assert outliers([0.7] * 11 + [0.7 + 1e-12]) == ()
     assert outliers([0.7] * 11 + [0.8]) == (11,)
+
+
+# Croux & Rousseeuw, COMPSTAT 1992: what the median absolute deviation of so few values falls short by.
+@pytest.mark.parametrize(("count", "correction"), [(8, 1.129), (9, 1.107), (10, 10 / 9.2), (11, 11 / 10.2), (24, 24 / 23.2)])
+@pytest.mark.parametrize("side", [1, -1])
+def test_far_is_five_robust_sigmas_with_the_correction_for_few_values(count: int, correction: float, side: int) -> None:
+    """All but one lie 1 from the median, so that the median absolute deviation is 1."""
+    near = [-1.0] * (count // 2) + [0.0] * (count % 2) + [1.0] * (count // 2 - 1)
+    limit = 5 * 1.4826 * correction
+    for share, far in ((0.997, ()), (1.003, (count - 1,))):
+        assert outliers([side * value for value in (*near, share * limit)]) == far
 
 
 @pytest.mark.parametrize("count", range(8))

@@ -66,6 +66,17 @@ def test_beyond_200_blocks_the_number_is_right_within_one_percent(sigma: float) 
     assert _half(sigma, min(blocks, 4000)) == pytest.approx(0.02, rel=0.01) or blocks > 4000
 
 
+def test_beyond_200_blocks_the_number_is_the_least_or_its_neighbour() -> None:
+    """By brute force; the normal quantile alone would be short by two or more every time."""
+    off = []
+    for step in range(60):
+        sigma = 0.15 + step / 1000
+        least = next(blocks for blocks in range(202, 2000, 2) if _half(sigma, blocks) <= 0.02)
+        off.append(least - blocks_for(sigma, 0.02))
+    assert {abs(blocks) for blocks in off} <= {0, 2}
+    assert sum(blocks == 0 for blocks in off) > 30
+
+
 def test_without_spread_two_blocks_are_enough() -> None:
     assert blocks_for(0.0, 0.03) == 2
 

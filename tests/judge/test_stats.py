@@ -92,6 +92,17 @@ def test_the_interval_is_students_and_holds_the_median(logs: list[float]) -> Non
     assert math.log(estimate.high) == pytest.approx(max(middle, mean + half), abs=1e-9)
 
 
+@pytest.mark.parametrize("side", [1, -1])
+def test_an_interval_that_blocks_on_one_side_have_pulled_past_the_median_is_widened_to_it(side: int) -> None:
+    logs = [0.7] * 12 + [0.7 + side] * 8
+    half = 2.093 * statistics.stdev(logs) / math.sqrt(20)  # t of 19 degrees of freedom, as printed
+    estimate = ratio_estimate(logs)
+    near, far = (estimate.low, estimate.high)[::side]
+    assert abs(statistics.fmean(logs) - 0.7) > half
+    assert estimate.value == near == pytest.approx(math.exp(0.7))
+    assert far == pytest.approx(math.exp(statistics.fmean(logs) + side * half), rel=1e-4)
+
+
 @given(LOGS)
 def test_the_reciprocal_ratio_has_the_reciprocal_interval(logs: list[float]) -> None:
     there, back = ratio_estimate(logs), ratio_estimate([-value for value in logs])

@@ -23,9 +23,9 @@ STAGES = {
     "latent": ["embedding", "encoder", "mixer", "bridge", "decoder", "head", "total"],
 }
 COUNTED = ["flops", "macs", "flops_other", *(f.name for f in fields(Tally) if "flops" not in f.name)]
-MEASURED = ["seconds", "joules", "joules_dynamic"]
+MEASURED = ["seconds", "joules"]
 MODELLED = ["joules_floor", "joules_arithmetic", "joules_memory", "joules_board"]
-NULLS = ["null_seconds", "null_joules"]
+NULLS = ["null_seconds"]
 CHECKS = ["closed form = ledger", "flops = 2 × fvcore", "flops = torch FlopCounterMode", "scores_dense = softmax witness"]
 LARGER_THAN_ANY_MACHINE = {"mlp": 2**24, "layers": 4, "decoder.layers": 1}  # at the document's width 4 TB of weights
 
@@ -44,7 +44,7 @@ def places(record: Record) -> list[Place]:
 def expected_places(*, timed: bool) -> set[Place]:
     """Every quantity of every stage; times, joules and models of the totals; the pair's ratio of each total, and its nulls."""
     compared = COUNTED + MODELLED + (MEASURED if timed else [])
-    totals = [*compared, "memory_share", *(["watts"] if timed else [])]
+    totals = [*compared, "memory_share"]
     nulls = {("pair", regime, "total", name) for regime in REGIMES for name in NULLS if timed}
     stages = {(arm, regime, stage, name) for arm in STAGES for stage in STAGES[arm] for regime in REGIMES for name in COUNTED}
     times = {(arm, regime, "total", name) for arm in STAGES for regime in REGIMES for name in totals}
@@ -96,9 +96,8 @@ def test_the_ratio_of_times_has_an_interval_or_says_why_not(record: Record, regi
 
 def test_without_a_meter_joules_are_unknown_and_never_zero(record: Record) -> None:
     metered = [row for row in record.measures if "joules" in row.quantity and row.source != "modelled"]
-    assert len(metered) == 7 * len(REGIMES)
-    assert all(row.value is None and row.reason for row in metered)
-    assert {row.reason for row in metered if row.quantity in {"joules", "ratio:joules"}} == {"no meter was asked for"}
+    assert len(metered) == 3 * len(REGIMES)
+    assert {(row.value, row.reason) for row in metered} == {(None, "no meter was asked for")}
 
 
 def test_the_run_order_is_kept_and_each_arm_ran_as_often(record: Record) -> None:
@@ -130,7 +129,7 @@ def test_integers_are_the_closed_form_s_to_the_last_digit(convention: Convention
 def test_a_comparison_counts_what_a_count_counts(record: Record) -> None:
     own = counted()
     assert set(places(own)) == expected_places(timed=False)
-    timed = {*MEASURED, *NULLS, "watts"}
+    timed = {*MEASURED, *NULLS}
     assert own.measures == [row for row in record.measures if row.quantity.removeprefix("ratio:") not in timed]
     assert own.id == record.id  # the same question
 

@@ -67,28 +67,29 @@ def test_a_limit_that_was_beaten_is_a_caution() -> None:
 
 
 def test_saved_flops_that_became_saved_seconds_are_said_in_one_sentence() -> None:
-    sentences = why_not(arms(), "score", flops_ratio=2.5, seconds_ratio=2.4)
+    sentences = why_not(arms(), "score", flops_ratio=2.5, seconds=Estimate(2.4, 2.3, 2.5))
     expected = (
-        "score: 2.50× in FLOPs became 2.40× in time; token reached 50% of its limit (compute), latent reached 50% of its limit (memory)."
+        "score: 2.50× in FLOPs became 2.40× (2.30–2.50×) in time; "
+        "token reached 50% of its limit (compute), latent reached 50% of its limit (memory)."
     )
     assert sentences == (expected,)
 
 
 def test_bytes_that_bind_are_named_where_time_shrank_less() -> None:
-    first, second = why_not(arms(), "score", flops_ratio=4.0, seconds_ratio=2.5)
+    first, second = why_not(arms(), "score", flops_ratio=4.0, seconds=Estimate(2.5, 2.4, 2.6))
     assert "at these limits it could be 2.50×" in first
-    assert second == "The bytes of the latent arm are waited for, and they shrink less than FLOPs."
+    assert second == "score: the bytes of the latent arm are waited for, and they shrink less than FLOPs."
 
 
 def test_an_arm_that_is_further_from_its_limit_is_named() -> None:
     totals = {arm: replace(tally, bytes_compulsory=0) for arm, tally in TOTALS.items()}
     found = reached(totals, {"token": Estimate(20.0, 20.0, 20.0), "latent": Estimate(8.0, 8.0, 8.0)}, LIMITS)
-    (_, second) = why_not(found, "score", flops_ratio=5.0, seconds_ratio=2.5)
-    assert second == "The latent arm loses more to what no FLOP counts: smaller products, element-wise work, calls."
+    (_, second) = why_not(found, "score", flops_ratio=5.0, seconds=Estimate(2.5, 2.4, 2.6))
+    assert second == "score: the latent arm loses more to what no FLOP counts: smaller products, element-wise work, calls."
 
 
-@pytest.mark.parametrize(("flops", "seconds"), [(None, 2.0), (2.0, None), (0.0, 1.0)])
-def test_nothing_is_said_of_what_is_unknown(flops: float | None, seconds: float | None) -> None:
+@pytest.mark.parametrize(("flops", "seconds"), [(None, Estimate(2.0, 1.9, 2.1)), (2.0, unknown("lost")), (0.0, Estimate(1.0, 0.9, 1.1))])
+def test_nothing_is_said_of_what_is_unknown(flops: float | None, seconds: Estimate) -> None:
     assert why_not(arms(), "score", flops, seconds) == ()
-    assert why_not(arms(latent=unknown("lost")), "score", 2.0, 1.0) == ()
-    assert why_not({}, "score", 2.0, 1.0) == ()
+    assert why_not(arms(latent=unknown("lost")), "score", 2.0, Estimate(1.0, 0.9, 1.1)) == ()
+    assert why_not({}, "score", 2.0, Estimate(1.0, 0.9, 1.1)) == ()

@@ -51,7 +51,7 @@ def number(measure: Measure) -> float:
 def felt(record: Record, arm: str, regime: str) -> set[str]:
     """Return the names of an arm's measures that no counter of FLOPs gave and that are not joules."""
     found = rows(record, arm=arm, regime=regime, stage="total")
-    return {m.quantity for m in found if m.source == "measured" or m.quantity.endswith("bytes_per_token")}
+    return {m.quantity for m in found if "joules" not in m.quantity and (m.source == "measured" or m.quantity.endswith("bytes_per_token"))}
 
 
 @pytest.mark.parametrize("regime", SPEAKING)
@@ -121,9 +121,11 @@ def test_a_span_of_one_has_no_ordinary_step_and_says_so() -> None:
 
 
 def test_the_orders_of_passes_are_kept(record: Record) -> None:
-    schedule = record.environment["schedule"]
-    assert isinstance(schedule, dict)
-    assert schedule["single steps"] == {"order": ["ABBA", "BAAB"]}
+    schedule: Any = record.environment["schedule"]
+    steps, first = schedule["single steps"], schedule["first token"]
+    assert steps["order"] == ["ABBA", "BAAB"]
+    assert {arm: [len(one) for one in runs] for arm, runs in steps["passes"].items()} == {arm: [8] * 4 for arm in ("token", "latent")}
+    assert first["order"] == ["ABBA", "BAAB"]
 
 
 def test_progress_tells_of_each_measurement_to_its_end() -> None:

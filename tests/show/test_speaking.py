@@ -43,7 +43,9 @@ def spoken(at: Point, regimes: Sequence[Regime] = SPEAKING, felt: Sequence[tuple
     for regime_name, name, *values in felt:
         if regime_name in regimes:
             pair = [figure(arm, regime_name, name, value) for arm, value in zip(("token", "latent"), values, strict=True)]
-            measures += [*pair, pair_ratio(*pair)]
+            ratio = pair_ratio(*pair)
+            ends = {} if ratio.value is None else {"low": 0.9 * ratio.value, "high": 1.1 * ratio.value}
+            measures += [*pair, ratio.model_copy(update=ends)]
     return Record(point=at.to_json(), convention="dense", measures=measures)
 
 
@@ -69,13 +71,13 @@ def cells(lines: list[str], label: str) -> list[str]:
 
 def test_what_a_user_feels_stands_in_eight_rows() -> None:
     lines = table(spoken(point()))
-    assert lines[0] == "3 · Speaking: one prompt; ratios are token ÷ latent"
-    assert cells(lines, "first token after") == ["2.10 s", "300 ms", "7.00×", "measured"]
-    assert cells(lines, "tokens/s in a request, more is better") == ["20.5", "123", "0.166×", "measured"]
-    assert cells(lines, "tokens/s in decode, more is better") == ["31.2", "1.23 k", "0.025×", "measured"]
-    assert cells(lines, "one step, median") == ["30.0 ms", "610 µs", "49.18×", "measured"]
-    assert cells(lines, "one step, dearest") == ["32.0 ms", "48.0 ms", "0.667×", "measured"]
-    assert cells(lines, "jitter at span edges") == ["1.00×", "78.50×", "0.013×", "measured"]
+    assert lines[0] == "3 · Speaking: one prompt; token ÷ latent; ↑ more is better"
+    assert cells(lines, "first token after") == ["2.10 s", "300 ms", "7.00×", "6.30–7.70×", "measured"]
+    assert cells(lines, "tokens/s, request ↑") == ["20.5", "123", "0.166×", "0.150–0.183×", "measured"]
+    assert cells(lines, "tokens/s, decode ↑") == ["31.2", "1.23 k", "0.025×", "0.023–0.028×", "measured"]
+    assert cells(lines, "one step, median") == ["30.0 ms", "610 µs", "49.18×", "44.26–54.10×", "measured"]
+    assert cells(lines, "one step, dearest") == ["32.0 ms", "48.0 ms", "0.667×", "0.600–0.733×", "measured"]
+    assert cells(lines, "jitter at span edges") == ["1.00×", "78.50×", "0.013×", "0.012–0.014×", "measured"]
     assert len(lines) == 2 + 8
 
 
@@ -93,8 +95,8 @@ def test_bytes_and_state_are_the_counted_ones() -> None:
     assert [float(text.removesuffix(" KiB")) for text in shown[:2]] == pytest.approx([token / 24 / 1024, latent / 24 / 1024], rel=5e-3)
     assert shown[2:] == [f"{token / latent:.2f}×", "counted"]
     # Keys and values of 27 + 63 tokens of 3 prompts, 2 layers of width 64, 4 bytes each.
-    assert cells(lines, "state kept after request")[0] == f"{2 * 2 * 64 * 90 * 3 * 4:,} B"
-    assert lines[0] == "3 · Speaking: 3 prompts together; ratios are token ÷ latent"
+    assert cells(lines, "state kept, request")[0] == f"{2 * 2 * 64 * 90 * 3 * 4:,} B"
+    assert lines[0] == "3 · Speaking: 3 prompts together; token ÷ latent; ↑ more is better"
 
 
 @pytest.mark.parametrize("regimes", [("decode",), ("decode", "request"), SPEAKING], ids=len)
@@ -104,7 +106,7 @@ def test_it_fits_80_columns(regimes: Sequence[Regime]) -> None:
 
 def test_counted_only_shows_what_is_counted() -> None:
     lines = table(spoken(point(), felt=()))
-    assert [line.split("  ")[0] for line in lines[2:]] == ["bytes per token", "state kept after request"]
+    assert [line.split("  ")[0] for line in lines[2:]] == ["bytes per token", "state kept, request"]
 
 
 def test_without_decode_worst_the_slowest_position_is_the_dearest_step() -> None:

@@ -71,7 +71,7 @@ class Found:
 def find_zones(root: Path) -> Found:
     """Return the zones beneath `root` that together hold each joule of the packages and their memory once."""
     zones: list[Zone] = []
-    refused: list[Refused] = []
+    refused = [Refused(folder.name, f"{folder / 'name'} cannot be read, so what it counts is unknown") for folder in _nameless(root)]
     for folder, name in _packages(root):
         for path, zone_name in [(folder, name), *_memory(folder, name)]:
             try:
@@ -121,6 +121,11 @@ def _packages(root: Path) -> list[tuple[Path, str]]:
     package_wide = cpuinfo(root).get("vendor_id") in _PACKAGE_WIDE
     kept = [name for package in dict.fromkeys(map(_package, named)) for name in _of(package, named, package_wide=package_wide)]
     return [(named[name], name) for name in kept]
+
+
+def _nameless(root: Path) -> list[Path]:
+    """Return the zones that do not say what they are."""
+    return [folder for folder in sorted(_children(root / CLASS, _TOP)) if folder.is_dir() and not _name(folder)]
 
 
 def _of(package: str, names: Iterable[str], *, package_wide: bool) -> list[str]:

@@ -75,6 +75,9 @@ METERS: Mapping[str, Callable[[Target], Meter]] = {
     "none": lambda _: NullMeter(),
 }
 
+ADDABLE: Mapping[str, str] = {"nvml": "gpu", "nvml-power": "gpu", "rapl": "cpu"}
+"""What may stand in a sum, and whose joules it reads: only sensors of disjoint hardware."""
+
 _ON_CPU = ("rapl", "codecarbon", "model")
 _ON_GPU = ("nvml", "nvml-power", "codecarbon", "model")
 # From the strongest source to the weakest, of those that see the device at work.
@@ -88,18 +91,22 @@ def get_meter(name: str, target: Target = CPU) -> Meter:
     """
     if name == AUTO:
         return best_meter(target)
-    parts = name.split("+")
-    for part in parts:
-        if part not in METERS:
-            raise UsageError(f"--meter: unknown value {part!r}{suggest(part, (*METERS, AUTO))}")
-    if len(set(parts)) < len(parts):
-        raise UsageError(f"--meter {name!r}: names a meter twice, and its joules would count twice; name each once")
-    meters = [METERS[part](target) for part in parts]
-    if len(meters) == 1:
-        return meters[0]
+    if "+" in name:
+        return _sum(name, target)
+    if name not in METERS:
+        raise UsageError(f"--meter: unknown value {name!r}{suggest(name, (*METERS, AUTO))}")
+    return METERS[name](target)
+
+
+def _sum(name: str, target: Target) -> Meter:
+    parts = [part.strip() for part in name.split("+")]
+    if any(part not in ADDABLE for part in parts):
+        raise UsageError(f"--meter {name!r}: a sum needs meters of different hardware, such as rapl+nvml — known: {', '.join(ADDABLE)}")
+    if len({ADDABLE[part] for part in parts}) < len(parts):
+        raise UsageError(f"--meter {name!r}: reads the same hardware twice, and its joules would count twice; take one of each kind")
     from spanbench.measure.energy.total import Total
 
-    return Total(meters)
+    return Total([METERS[part](target) for part in parts])
 
 
 def best_meter(target: Target = CPU) -> Meter:

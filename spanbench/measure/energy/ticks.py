@@ -125,5 +125,5 @@ class _Watched:
         if still_s <= limit:
             return
         if not self._edges:
-            raise MeterError(f"{self._counter.name} is stuck: it stood at {self._joules:.6g} J for {limit:g} s")
+            raise MeterError(f"{self._counter.name} is stuck: it did not move for {limit:g} s")
         self._gave_up = True

@@ -57,7 +57,7 @@ def measure_blocks(runner: Runner, plan: Plan, pace: Pace, *, null: bool, restin
     rested = resting and _first_rest(runner)
     waited = clock.now() - opened  # longer than the rest where the meter waits for its ticks, which it does in a slot too
     rests = rests_for(waited, plan.max_seconds) if rested else 0
-    pace = pace.waiting(waited - runner.rests[0].seconds) if rested else pace
+    pace = pace.waiting(max(0.0, waited - sum(rest.seconds for rest in runner.rests))) if rested else pace
     left = plan.max_seconds - waited * max(rests, 1)
     null = null and choose_blocks(pace.each(null=True), left, plan.blocks) >= LEAST_WITH_NULL
     blocks = choose_blocks(pace.each(null=null), left, plan.blocks)
@@ -68,9 +68,11 @@ def measure_blocks(runner: Runner, plan: Plan, pace: Pace, *, null: bool, restin
 
 
 def _first_rest(runner: Runner) -> bool:
-    """Rest, and return whether joules came of it: a meter that has none now is not waited for again."""
+    """Rest, once more where that gave no joules, and return whether any came of it: a meter that has none is not waited for again."""
     runner.run((_REST,))
-    return runner.rests[0].watts is not None
+    if runner.rests[-1].watts is None:
+        runner.run((_REST,))
+    return runner.rests[-1].watts is not None
 
 
 def _piloted(runner: Runner, plan: Plan, pace: Pace, left: float, *, null: bool, most: int) -> int:

@@ -57,7 +57,7 @@ def _inconclusive(found: PairMeasurement, elapsed: float) -> list[Caution]:
     told = "; ".join(_width(name, ratio) for name, (ratio, _) in wide.items())
     needed = max(_more(block_logs(found.pair.letters, values), found.plan.precision) for _, values in wide.values())
     hint = f"; about {_likely(needed, found, elapsed):,.0f} s would likely do" if needed else ""
-    return [Caution("inconclusive", f"{told}, where ±{found.plan.precision:.1%} was asked for{hint}")]
+    return [Caution("inconclusive", f"{told}, where ±{100 * found.plan.precision:.3g}% was asked for{hint}")]
 
 
 def _width(name: str, ratio: Estimate) -> str:

@@ -166,6 +166,7 @@ class PairMeasurement:
             "conclusive": self.conclusive,
             "seed": self.plan.seed,
             "rests": [rest.watts for rest in self.rests],
+            "energy_bound": self.energy_bound,
             "slots": self.pair.to_json(),
             **{f"{name}_slots": blocks.to_json() for name, blocks in kinds.items()},
         }

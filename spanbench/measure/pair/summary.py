@@ -19,9 +19,9 @@ def summary(runner: Runner, plan: Plan, window_s: float, guard: Guard, *, null: 
     pair, aa, repeats, rests = runner.blocks("pair"), runner.blocks("null"), runner.repeats, tuple(runner.rests)
     seconds, joules, idle = seconds_each(pair, repeats), joules_each(pair, repeats), _idle(rests, guard)
     seconds_ratio = ratio_of(pair.letters, seconds)
-    joules_ratio = _joules_ratio(pair, joules)
+    joules_ratio = _joules_ratio(pair, joules, modelled=guard.source == "modelled")
     return PairMeasurement(
-        arms={name: _arm(name, pair.slots, repeats[name], idle) for name in repeats},
+        arms={name: _arm(name, pair.slots, repeats[name], idle, modelled=guard.source == "modelled") for name in repeats},
         seconds_ratio=seconds_ratio,
         joules_ratio=joules_ratio,
         dynamic_ratio=_dynamic(pair, joules, seconds, idle),
@@ -54,7 +54,7 @@ def _promised(seconds: Estimate, joules: Estimate, guard: Guard) -> list[Estimat
     return [seconds, joules] if guard.source == "measured" and joules.value is not None else [seconds]
 
 
-def _arm(name: str, slots: Sequence[SlotResult], repeats: int, idle: Estimate) -> ArmMeasurement:
+def _arm(name: str, slots: Sequence[SlotResult], repeats: int, idle: Estimate, *, modelled: bool) -> ArmMeasurement:
     own = [slot for slot in slots if slot.arm == name]
     metered = [(joules, slot.seconds) for slot in own if (joules := slot.joules) is not None]
     reason = why_unknown(own)
@@ -62,10 +62,18 @@ def _arm(name: str, slots: Sequence[SlotResult], repeats: int, idle: Estimate) -
         name,
         repeats,
         seconds=spread([slot.seconds / repeats for slot in own]),
-        joules=_spread([joules / repeats for joules, _ in metered], reason),
+        joules=_known_within(own, repeats) if modelled and metered else _spread([joules / repeats for joules, _ in metered], reason),
         joules_dynamic=_above(metered, repeats, idle, reason),
         watts=_spread([joules / seconds for joules, seconds in metered if seconds > 0], reason),
     )
+
+
+def _known_within(slots: Sequence[SlotResult], repeats: int) -> Estimate:
+    """Return the median of a model's slots with the ends that its constants leave open: its slots hardly differ."""
+    found = [slot.energy for slot in slots]
+    value = spread([each.joules / repeats for each in found if each.joules is not None]).value
+    lows, highs = ([end for each in found if (end := getattr(each, name)) is not None] for name in ("low", "high"))
+    return Estimate(value, min(lows) / repeats if lows else None, max(highs) / repeats if highs else None)
 
 
 def _above(metered: Sequence[tuple[float, float]], repeats: int, idle: Estimate, reason: str) -> Estimate:
@@ -87,15 +95,23 @@ def _idle(rests: Sequence[Rest], guard: Guard) -> Estimate:
     return unknown(reason or f"{'modelled' if guard.source == 'modelled' else 'estimated'} joules have no rest to subtract")
 
 
-def _joules_ratio(pair: Blocks, joules: Sequence[float | None]) -> Estimate:
+def _joules_ratio(pair: Blocks, joules: Sequence[float | None], *, modelled: bool) -> Estimate:
     found = ratio_of(pair.letters, joules)
-    return found if found.value is not None else unknown(why_unknown(pair.slots))
+    if found.value is None:
+        return unknown(why_unknown(pair.slots))
+    if modelled:
+        return Estimate(found.value, None, None, "a model has no interval over blocks: both arms share its constants")
+    return found
 
 
 def _dynamic(pair: Blocks, joules: Sequence[float | None], seconds: Sequence[float], idle: Estimate) -> Estimate:
     if all(value is None for value in joules):
         return unknown(why_unknown(pair.slots))
-    return idle if idle.value is None else dynamic_ratio(pair.letters, joules, seconds, idle)
+    if idle.value is None:
+        return idle
+    found = dynamic_ratio(pair.letters, joules, seconds, idle)
+    missing = found.value is None and any(value is None for value in joules)
+    return unknown(why_unknown(pair.slots)) if missing else found
 
 
 def _null(blocks: Blocks, values: Sequence[float | None], *, wanted: bool) -> Estimate:

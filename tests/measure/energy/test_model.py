@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import statistics
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -275,6 +277,34 @@ def test_what_is_not_published_makes_the_meter_unavailable_and_never_zero(dtype:
     reading, _ = windowed(meter, World(), Window("token", 1, Cost(1, 1)), 1.0)
     assert reading.joules is None
     assert fragment in (reading.reason or "")
+
+
+def test_a_server_cpu_is_the_sum_by_hand_with_the_bytes_of_ddr() -> None:
+    world = World()
+    meter = ModelMeter("float32", clock=world)
+    reading, by = windowed(meter, world, Window("token", 10, Cost(flops=5 * TERA, bytes=2 * GIGA)), seconds=2.0)
+    assert reading.joules == pytest.approx(50 * 50.0 + 20e9 * 162.5e-12)
+    assert reading.low == pytest.approx(50 * 0.845 + 20e9 * 80e-12)
+    assert reading.high == pytest.approx(50 * 55.8 / 0.77 + 20e9 * 325e-12)
+    assert by == "model, float32 on a server CPU: 50 (0.845–72.5) pJ/FLOP, 162 (80–325) pJ/B, static power not told apart"
+
+
+@pytest.mark.parametrize(("watts", "picojoules"), [(180.0, 0.16), (200.0, 0.16), (300.0, 0.78 * 0.3)])
+def test_a_board_spends_at_least_its_arithmetic_alone(watts: float, picojoules: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A board of 1 PFLOP/s: 0.18 pJ a FLOP in all, less its static share, would be less than the 0.16 of the arithmetic."""
+    board = replace(load().boards[0], name="Frugal", match=frozenset({"frugal"}), watts=watts, peak={"bfloat16": 1e15})
+    frugal = replace(load(), boards=(board,))
+    monkeypatch.setattr("spanbench.measure.energy.model.load", lambda: frugal)
+    known = coefficients("bfloat16", "NVIDIA Frugal").flop
+    assert known.value == pytest.approx(picojoules * PICO)
+    assert known.low <= known.value <= known.high
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_an_unknown_gpu_is_the_middle_of_all_boards(dtype: str) -> None:
+    each = [board.watts / board.peak[dtype] for board in load().boards if dtype in board.peak]
+    assert coefficients(dtype, "NVIDIA RTX 9999").flop.value == pytest.approx(statistics.median_high(each))
+    assert min(each) < statistics.median_high(each) < max(each)
 
 
 def test_an_unknown_gpu_has_the_spread_of_all_boards_and_says_so() -> None:

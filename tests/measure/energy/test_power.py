@@ -8,7 +8,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanbench.measure.energy.power import Pace, PowerWatch, Sensor, held_joules, in_thread
@@ -43,10 +43,10 @@ def test_no_sample_is_no_joule() -> None:
 
 
 class Bench:
-    """A device at 50 W, or 300 W in the window, with a sensor that shows a mean over the past `memory` seconds; all exact."""
+    """A device at 300 W in its window, with a sensor that shows a mean over the past `memory` seconds; all exact."""
 
-    def __init__(self, memory: Fraction, start: Fraction, length: Fraction) -> None:
-        self.memory, self.start, self.length = memory, start, length
+    def __init__(self, memory: Fraction, start: Fraction, length: Fraction, *, before: int = 50, after: int = 50) -> None:
+        self.memory, self.start, self.length, self.before, self.after = memory, start, length, before, after
         self.time = Fraction(0)
         self.steps: list[tuple[Fraction, Callable[[], None]]] = []
 
@@ -68,16 +68,25 @@ class Bench:
         return self.steps.clear
 
     def watts(self) -> float:
-        busy = max(Fraction(0), min(self.time, self.start + self.length) - max(self.time - self.memory, self.start))
-        return float(50 + 250 * busy / self.memory)
+        return float((self.joules(self.time) - self.joules(self.time - self.memory)) / self.memory)
+
+    def joules(self, at: Fraction) -> Fraction:
+        """Return what was drawn until `at`, more or less what was before the start."""
+        busy = max(Fraction(0), min(at - self.start, self.length))
+        return self.before * min(at - self.start, Fraction(0)) + 300 * busy + self.after * max(at - self.start - self.length, Fraction(0))
+
+    def watch(self) -> PowerWatch:
+        """Return an open watch; the window opens with it."""
+        watch = PowerWatch(Sensor(self.watts, 0.1, 1.0, 375.0), Pace(self, self.sleep, self.background))
+        self.sleep(float(self.start))
+        watch.start()
+        return watch
 
 
 @given(st.integers(1, 1000), st.integers(1, 5000), st.integers(0, 100))
 def test_a_window_is_seen_in_full_whatever_the_sensor_s_memory(memory_ms: int, length_ms: int, phase_ms: int) -> None:
     bench = Bench(Fraction(memory_ms, 1000), Fraction(phase_ms, 1000), Fraction(length_ms, 1000))
-    watch = PowerWatch(Sensor(bench.watts, 0.1, 1.0, 375.0), Pace(bench, bench.sleep, bench.background))
-    bench.sleep(float(bench.start))
-    watch.start()
+    watch = bench.watch()
     bench.sleep(float(bench.length))
     watch.stop()
     bench.sleep(0.004)  # the counter's tick is waited for meanwhile
@@ -86,6 +95,44 @@ def test_a_window_is_seen_in_full_whatever_the_sensor_s_memory(memory_ms: int, l
     assert found.joules == pytest.approx(truth, abs=250 / 40)  # a rise and a fall, each seen up to a sample late
     assert found.slack_joules is not None
     assert abs(found.joules - truth) <= found.slack_joules
+
+
+@pytest.mark.parametrize(("before", "after"), [(50, 290), (290, 50), (0, 300), (120, 100), (50, 50)])
+@settings(max_examples=20)
+@given(memory_ms=st.integers(1, 1000), length_ms=st.integers(200, 1200))
+def test_a_device_that_rests_otherwise_afterwards_is_within_the_slack_and_the_edge(
+    before: int, after: int, memory_ms: int, length_ms: int
+) -> None:
+    """What the sensor's memory leaves open: from all of the delay at the power before to all of it at the power after."""
+    bench = Bench(Fraction(memory_ms, 1000), Fraction(1, 20), Fraction(length_ms, 1000), before=before, after=after)
+    watch = bench.watch()
+    bench.sleep(float(bench.length))
+    found = watch.finish()
+    assert found.slack_joules is not None
+    off = abs(found.joules - 300 * float(bench.length))
+    assert off <= found.slack_joules
+    assert off <= found.edge_joules
+    assert found.edge_joules <= found.slack_joules
+
+
+def test_the_delay_is_taken_off_at_the_mean_of_the_powers_before_and_after() -> None:
+    """A figure of a moment shows all of the delay at the power after, so the half of it at the power before is what is off."""
+    bench = Bench(Fraction(1, 1000), Fraction(1, 20), Fraction(2), before=50, after=250)
+    watch = bench.watch()
+    bench.sleep(2.0)
+    found = watch.finish()
+    late = 1.0 + 0.1 + 2 / 40
+    assert found.joules - 600 == pytest.approx(late * (250 - 50) / 2, abs=(300 - 50) / 40)
+
+
+def test_the_first_stop_counts() -> None:
+    bench = Bench(Fraction(1, 10), Fraction(0), Fraction(2))
+    watch = bench.watch()
+    bench.sleep(2.0)
+    watch.stop()
+    bench.sleep(3.0)
+    watch.stop()
+    assert watch.finish().joules == pytest.approx(600, abs=250 / 40)
 
 
 def test_a_sensor_that_fails_is_told_once_and_asked_no_more() -> None:

@@ -93,6 +93,17 @@ def test_slow_ticks_make_windows_longer(tmp_path: Path) -> None:
         assert window(tree, guard, 200.0, 1.0).joules == pytest.approx(200.0, rel=1e-2)
 
 
+def test_the_slowest_counter_sets_the_window_and_fast_ones_need_half_a_second(tmp_path: Path) -> None:
+    (tmp_path / "fast").mkdir()
+    (tmp_path / "mixed").mkdir()
+    fast = meter(Tree(tmp_path / "fast", [FakeZone("0", "package-0")]))
+    mixed = meter(Tree(tmp_path / "mixed", [FakeZone("0", "package-0", 0.5), FakeZone("1", "package-1", 0.5, period_s=0.08)]))
+    with Guard(fast) as guard:
+        assert guard.min_window_s == 0.5
+    with Guard(mixed) as guard:
+        assert 0.7 < guard.min_window_s < 0.9
+
+
 # ---- what is counted ----
 
 

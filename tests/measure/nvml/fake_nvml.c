@@ -98,8 +98,12 @@ static void follow_cpu(void) { /* the boards are as busy as this process's cores
     cpu_before = cpu;
 }
 
+static double known(const Board *board) { /* the moment up to which the board's power is settled */
+    return follows_cpu ? board->changes[board->count - 1].start : now(); /* what comes after it, follow_cpu will revise */
+}
+
 static double latched(const Board *board) { /* the last moment at which the sensors renewed their figures */
-    double at = isnan(board->stuck_at) ? now() : fmin(now(), board->stuck_at);
+    double at = isnan(board->stuck_at) ? known(board) : fmin(known(board), board->stuck_at);
     return board->phase + floor((at - board->phase) / board->period + 1e-9) * board->period;
 }
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from spanbench.judge.precision import blocks_for, sigma_limit
 from spanbench.measure.energy import NullMeter
+from spanbench.measure.energy.protocol import Reading
 from spanbench.measure.pair.paired import measure_pair
 from spanbench.measure.pair.result import PairMeasurement, Plan
 from tests.measure.driven import DrivenMeter, World
@@ -31,6 +33,11 @@ def up_to(seconds: float, **more: float) -> Plan:
 def wobbling(size: float) -> Callable[[int], float]:
     """Return a disturbance whose block log-ratios alternate by ± `size`."""
     return lambda slot: math.exp(size if slot // 4 % 2 else -size)
+
+
+def test_twelve_blocks_that_fit_are_worth_a_pilot() -> None:
+    found = measured(up_to(12 * (BLOCK + NULL / 2) + 0.1))
+    assert (len(found.pilot.order), len(found.order), len(found.null.order)) == (4, 8, 4)
 
 
 @pytest.mark.parametrize("blocks", [4, 6, 8, 10])
@@ -70,6 +77,35 @@ def test_a_pilot_asks_for_what_its_upper_limit_of_sigma_needs(size: float, preci
     found = measured(Plan(max_seconds=1e5, precision=precision, blocks=1000), wobbling(size))
     logs = [math.log(6) + sign * size for sign in (-1, 1, -1, 1)]
     assert len(found.order) == max(8, blocks_for(sigma_limit(logs), precision))
+
+
+def metered(own_joules: float, own_seconds: float, **more: Any) -> PairMeasurement:
+    """Measure with a pilot whose block log-ratios alternate by ± so much: of joules, of seconds. Behind it nothing varies."""
+    world = World()
+    meter = DrivenMeter(world, **more)
+
+    def fault(window: int) -> Reading | None:
+        before = window if meter.source != "measured" else window - 1  # of the slots; measured joules begin with a rest
+        if meter.windows[window].repeats == 0:
+            return None
+        return Reading(10.0 * (wobbling(own_joules)(before) if meter.windows[window].name == "token" and before < 16 else 1.0))
+
+    meter.fault = fault
+    seconds = wobbling(own_seconds)
+    arms = {"token": world.arm("token", 3.0, lambda slot: seconds(slot) if slot < 16 else 1.0), "latent": world.arm("latent", 0.5)}
+    plan = Plan(max_seconds=1e5, blocks=1000)
+    return measure_pair(arms, plan, meter, clock=world, sleep=world.sleep, progress=world.progress)
+
+
+@pytest.mark.parametrize(("joules", "seconds"), [(0.05, 0.0), (0.0, 0.05), (0.04, 0.05), (0.05, 0.04)])
+def test_where_joules_are_measured_the_wider_of_both_ratios_decides(joules: float, seconds: float) -> None:
+    needed = blocks_for(sigma_limit([-0.05, 0.05, -0.05, 0.05]), Plan().precision)
+    assert needed > 8
+    assert len(metered(joules, seconds).order) == needed
+
+
+def test_joules_that_are_not_measured_ask_for_no_block() -> None:
+    assert len(metered(0.05, 0.0, source="estimated", note="a guess").order) == 8
 
 
 def test_a_pilot_asks_for_no_more_than_fits_or_is_allowed() -> None:
@@ -119,3 +155,14 @@ def test_waiting_for_a_slow_meter_is_part_of_a_blocks_time() -> None:
     found = measure_pair(arms, Plan(max_seconds=130.0), meter, clock=world, sleep=world.sleep)
     assert "over-time" not in {caution.code for caution in found.cautions}
     assert (len(found.order), len(found.rests)) == (4, 3)
+
+
+@pytest.mark.parametrize(("seconds", "blocks"), [(100.0, 4), (107.0, 6)])
+def test_the_rests_to_come_are_part_of_the_time(seconds: float, blocks: int) -> None:
+    """Five rests of 2 s; with its A/A null a block takes 16 s: six of them would fit into 100 s beside a single rest."""
+    world = World()
+    arms = {"token": world.arm("token", 3.0), "latent": world.arm("latent", 0.5)}
+    found = measure_pair(arms, Plan(window_s=2.0, max_seconds=seconds), DrivenMeter(world), clock=world, sleep=world.sleep)
+    assert (len(found.rests), len(found.order)) == (5, blocks)
+    slots = [slot.seconds for each in (found.pair, found.null) for slot in each.slots]
+    assert sum(slots) + sum(rest.seconds for rest in found.rests) <= seconds

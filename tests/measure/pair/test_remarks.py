@@ -110,7 +110,7 @@ def test_a_wide_interval_is_inconclusive_and_says_what_it_would_take() -> None:
     found = next(run for seed in range(50) if not (run := simulated(seed, lognormal(0.05), Plan(max_seconds=66.0))).conclusive)
     text = noted(found)["inconclusive"]
     assert text.startswith("the ratio of seconds is known to ±")
-    assert ", where ±3.0% was asked for; about " in text
+    assert ", where ±3% was asked for; about " in text
     needed = float(text.split("about ")[1].split(" s ")[0])
     assert needed > 66
     longer = [simulated(seed, lognormal(0.05), Plan(max_seconds=3 * needed)) for seed in range(20)]

@@ -47,6 +47,25 @@ def test_joules_above_rest_are_recovered_exactly() -> None:
     assert (found.dynamic_ratio.low, found.dynamic_ratio.high) == pytest.approx((DYNAMIC, DYNAMIC))
 
 
+def test_joules_above_rest_are_of_one_forward_however_often_a_slot_repeats_it() -> None:
+    found = measured(plan=Plan(window_s=1.0, max_seconds=70.0))
+    assert found.arms["latent"].repeats == 3
+    assert found.arms["latent"].joules.value == pytest.approx(0.5 * LATENT_WATTS)
+    assert found.arms["latent"].joules_dynamic.value == pytest.approx(0.5 * (LATENT_WATTS - IDLE_WATTS))
+    assert found.dynamic_ratio.value == pytest.approx(DYNAMIC)
+
+
+def test_the_device_is_waited_for_before_every_rest() -> None:
+    world = World()
+    meter = DrivenMeter(world)
+    arms = {"token": world.arm("token", 3.0), "latent": world.arm("latent", 0.5)}
+    measure_pair(arms, PLAN, meter, clock=world, synchronize=world.synchronize, sleep=world.sleep)
+    slept = [place for place, entry in enumerate(world.log) if entry == "sleep"]
+    assert len(slept) > 1
+    for place in slept:
+        assert world.log[place - 3 : place + 3] == ["synchronize", "begin", "clock", "sleep", "clock", "end"]
+
+
 @given(st.floats(0.87, 1.18), st.floats(-24.0, 16.0), st.integers(0, 10**6))
 def test_a_sensors_gain_and_offset_do_not_reach_the_ratio_above_rest(gain: float, offset: float, seed: int) -> None:
     true, seen = measured(seed=seed), measured(seed=seed, gain=gain, offset=offset)
@@ -90,13 +109,22 @@ def test_without_a_meter_nothing_rests_and_the_reason_is_that() -> None:
     assert found.dynamic_ratio.reason == found.arms["latent"].watts.reason == "no meter was asked for"
 
 
-def test_a_meter_that_has_no_joules_at_rest_is_waited_for_once() -> None:
+def test_a_meter_that_has_no_joules_in_two_rests_is_waited_for_no_more() -> None:
     world = World()
-    found = measured(DrivenMeter(world, fault=lambda window: Reading(None, "stuck") if window == 0 else None), world=world)
-    assert world.log.count("sleep") == len(found.rests) == 1
+    found = measured(DrivenMeter(world, fault=lambda window: Reading(None, "stuck") if window < 2 else None), world=world)
+    assert world.log.count("sleep") == len(found.rests) == 2
     assert found.dynamic_ratio == Estimate(None, None, None, "stuck")
     assert found.joules_ratio.value is not None
-    assert [rest.watts for rest in found.rests] == [None]
+    assert [rest.watts for rest in found.rests] == [None, None]
+
+
+def test_a_first_rest_without_joules_is_taken_once_more() -> None:
+    world = World(idle_watts=IDLE_WATTS)
+    found = measured(DrivenMeter(world, fault=lambda window: Reading(None, "late") if window == 0 else None), world=world)
+    assert found.sequence[:3] == ("rest", "rest", "ABBA")
+    assert [rest.watts for rest in found.rests[:2]] == [None, pytest.approx(IDLE_WATTS)]
+    assert found.sequence[-1] == "rest"
+    assert found.dynamic_ratio.value == pytest.approx(DYNAMIC)
 
 
 def test_a_rest_lost_later_leaves_the_others() -> None:
@@ -114,6 +142,26 @@ def test_an_arm_that_draws_less_than_rest_is_shown_as_it_is_and_has_no_ratio() -
     assert found.arms["token"].joules.value == pytest.approx(150.0)
     assert found.dynamic_ratio.value is None
     assert "no more than the machine at rest" in (found.dynamic_ratio.reason or "")
+
+
+def resting_at(*watts: float) -> PairMeasurement:
+    """Measure with rests that draw so many watts, one after another."""
+    meter = DrivenMeter(World(idle_watts=IDLE_WATTS))
+    meter.fault = lambda window: Reading(0.25 * watts[meter.windows.count(IDLE) - 1]) if meter.windows[window] == IDLE else None
+    found = measured(meter, world=meter.world, plan=Plan(window_s=0.25, max_seconds=1.0))
+    assert len(found.rests) == len(watts)
+    return found
+
+
+def test_the_power_at_rest_is_the_mean_of_the_rests_with_the_smallest_and_the_largest() -> None:
+    found = resting_at(50.0, 55.0, 90.0)
+    assert (found.idle_watts.value, found.idle_watts.low, found.idle_watts.high) == pytest.approx((65.0, 50.0, 90.0))
+    assert found.arms["token"].joules_dynamic.value == pytest.approx(3.0 * (TOKEN_WATTS - 65.0))
+
+
+@pytest.mark.parametrize(("watts", "noted"), [((57.1, 60.0, 62.9), False), ((56.9, 60.0, 63.1), True), ((60.0, 56.9, 63.1), True)])
+def test_rests_that_differ_by_more_than_a_tenth_of_their_mean_are_noted(watts: tuple[float, ...], noted: bool) -> None:
+    assert ("idle-drift" in codes(resting_at(*watts))) == noted
 
 
 def rising(world: World, step: float) -> DrivenMeter:

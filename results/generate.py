@@ -1,0 +1,109 @@
+"""Write what is derived from the records beside this file: CSV, pictures, page, results/README.md, and the output in the project's README.
+
+    python results/generate.py            write
+    python results/generate.py --check    exit 1 where a committed file is not what the records give
+
+Nothing is run and nothing is timed: the same records give the same bytes. (The counts at other sizes that `compare` shows beside a record are counted anew.)
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from spanbench.cli.points import document_scale, doubled
+from spanbench.record import Record, read
+from spanbench.request import Request, point_of
+from spanbench.show.compare import Compared, render_compare
+from spanbench.show.report.build import summarise
+from spanbench.show.report.summary import Section
+
+RESULTS = Path(__file__).resolve().parent
+ROOT = RESULTS.parent
+MAIN_JOB = "small_xeon-2c_202611.jsonl"
+"""Whose last record of the default point is the output in the project's README."""
+BLOCK = re.compile(r"(<!-- output: begin -->\n```text\n).*?(```\n<!-- output: end -->)", re.DOTALL)
+GENERATED = re.compile(r"(<!-- generated: begin -->\n).*?(<!-- generated: end -->)", re.DOTALL)
+
+
+def shown() -> str:
+    """Return `compare`'s table of the committed record of the default point."""
+    request = Request()
+    point, prompt, convention = point_of(request)
+    record = [one for one in read(RESULTS / MAIN_JOB) if (one.point, one.convention) == (point.to_json(), convention)][-1]
+    reference, why = document_scale(request, prompt)
+    return render_compare(Compared(record, reference, doubled(request, prompt), why))
+
+
+def records() -> dict[str, list[Record]]:
+    """Return all committed records by file."""
+    return {path.name: read(path) for path in sorted(RESULTS.glob("*.jsonl"))}
+
+
+def interpreted() -> str:
+    """Return the generated part of results/README.md: what is here, and what it says of the documents' claims."""
+    return "\n".join(_lines(records()))
+
+
+def _lines(found: dict[str, list[Record]]) -> Iterator[str]:
+    yield "| file | records | preset, allocations | tokens | spans | regimes | timed |"
+    yield "|---|---|---|---|---|---|---|"
+    for name, held in found.items():
+        yield f"| `{name}` | {len(held)} | {_row(held)} |"
+    yield ""
+    yield "## What became of the claims"
+    for section in summarise([record for held in found.values() for record in held]).sections:
+        if section.verdicts:
+            yield from _verdicts(section)
+
+
+def _row(held: list[Record]) -> str:
+    points = [record.point for record in held]
+    names = ", ".join(sorted({str(point["preset"]) for point in points})) + ": " + ", ".join(sorted({str(p["allocation"]) for p in points}))
+    tokens, spans = (sorted({int(str(point[key])) for point in points}) for key in ("tokens", "span"))
+    regimes = Counter(regime for record in held for regime in dict.fromkeys(row.regime for row in record.measures))
+    timed = sum(any(row.quantity == "seconds" for row in record.measures) for record in held)
+    return f"{names} | {tokens[0]:,} – {tokens[-1]:,} | {', '.join(map(str, spans))} | {', '.join(regimes)} | {timed}"
+
+
+def _verdicts(section: Section) -> Iterator[str]:
+    setup = section.setup
+    yield ""
+    yield f"**{setup.preset}, {setup.allocation}, span {setup.span}** ({section.records} records; {setup.machine or 'counted, on no machine'})"
+    yield ""
+    for verdict in section.verdicts:
+        yield f"- {verdict.sentence}"
+
+
+def main() -> int:
+    """Write, or compare what would be written with what is there."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    check = parser.parse_args().check
+    wanted = {
+        ROOT / "README.md": BLOCK.sub(lambda found: found[1] + shown() + found[2], (ROOT / "README.md").read_text(encoding="utf-8")),
+        RESULTS / "README.md": GENERATED.sub(
+            lambda found: found[1] + interpreted() + "\n" + found[2], (RESULTS / "README.md").read_text(encoding="utf-8")
+        ),
+    }
+    stale = [path for path, text in wanted.items() if path.read_text(encoding="utf-8") != text]
+    if not check:
+        for path in stale:
+            path.write_text(wanted[path], encoding="utf-8")
+        subprocess.run(
+            [sys.executable, "-m", "spanbench", "report", *map(str, sorted(RESULTS.glob("*.jsonl"))), "--out", str(RESULTS / "report")],
+            check=True,
+        )
+        return 0
+    for path in stale:
+        print(f"{path.relative_to(ROOT)} is not what the records give: python results/generate.py")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Reports of any record files: one intermediate, the `Report` of summary.py, and exporters that read it. No torch."""

@@ -1,0 +1,148 @@
+"""One record read for a report: checked, and reduced to what the report's tables, plots and pages need of it.
+
+A file of thousands of records is read once, line by line. A line is parsed and looked over here; only one that looks
+wrong goes through the record's full check, which takes three times as long and says what is wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from types import NoneType
+from typing import Any, get_args
+
+from pydantic_core import from_json
+
+from spanbench.errors import UsageError
+from spanbench.record import SCHEMA, SOURCES, Measure, Record, record_id
+from spanbench.show.report.rows import point_row, tidy_text, wide_row
+from spanbench.show.report.setups import setup_of
+from spanbench.show.report.summary import Setup
+from spanbench.tally import CONVENTIONS
+
+__all__ = ["DRAWN", "SUMMARISED", "Digest", "Wanted", "digest", "digest_line"]
+
+Plain = Mapping[str, Any]
+
+SUMMARISED = ("cells_dense", "flops", "seconds", "joules", "peak_bytes", "bytes_compulsory", "bytes_fused", "state_bytes")
+"""Quantities that a report draws against N, with the pair's ratio of each."""
+
+DRAWN = frozenset({*SUMMARISED, *(f"ratio:{name}" for name in SUMMARISED)})
+"""The names of all their series."""
+
+_TOTALS = DRAWN | {"roofline_fraction"}
+_FIELDS, _KEYS = len(Record.model_fields), len(Measure.model_fields)
+_NUMBERS = frozenset({int, float, NoneType})
+_LEGAL = frozenset(product(*(get_args(Measure.model_fields[name].annotation) for name in ("arm", "regime", "stage")), SOURCES))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which tables the lines of a record are kept for."""
+
+    tidy: bool = False
+    wide: bool = False
+
+
+SUMMARY_ALONE = Wanted()
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What is left of a record: where it belongs, its figures of `SUMMARISED` (stages' FLOPs too), and its rows as they are wanted."""
+
+    setup: Setup
+    tokens: int
+    id: str
+    seal: str
+    """A hash of the whole record: equal records are one."""
+    point: Plain = field(repr=False)
+    environment: Plain = field(repr=False)
+    warnings: Sequence[str]
+    verified: Sequence[str]
+    figures: Sequence[Plain] = field(repr=False)
+    tidy: str = field(default="", repr=False)
+    wide: Plain = field(default_factory=dict, repr=False)
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        """What records are sorted by, in every output."""
+        return (self.setup, self.tokens, self.id, self.seal)
+
+    @property
+    def measured(self) -> bool:
+        """Whether a figure of it depends on the machine."""
+        return any(m["source"] != "counted" and m["value"] is not None for m in self.figures)
+
+
+def digest_line(line: bytes, where: str, wanted: Wanted) -> Digest:
+    """Return one line's record, reduced; `where` names the line in an error.
+
+    Raises:
+        UsageError: not a record.
+        SchemaMismatch: a record of another schema.
+        UnicodeDecodeError: not UTF-8.
+    """
+    seal = hashlib.sha256(line.strip()).hexdigest()
+    try:
+        return _looked_over(from_json(line, allow_inf_nan=False), seal, wanted)
+    except (ValueError, TypeError, KeyError, AttributeError):  # not as it is written here: let the full check say why, or fill it up
+        plain = Record.from_line(line.decode(), where).to_json()
+    try:
+        return _reduced(plain, seal, wanted)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UsageError(f"{where}: its point is not one that a report can place ({type(error).__name__}: {error})") from None
+
+
+def digest(record: Record, wanted: Wanted = SUMMARY_ALONE) -> Digest:
+    """Return a record, reduced."""
+    seal = hashlib.sha256(record.to_line().strip().encode()).hexdigest()
+    return _reduced(record.to_json(), seal, wanted)
+
+
+def _looked_over(plain: Any, seal: str, wanted: Wanted) -> Digest:
+    """Reduce what has the form of a record.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: it has not.
+    """
+    if plain["schema"] != SCHEMA or plain["convention"] not in CONVENTIONS or plain["id"] != record_id(plain["point"], plain["convention"]):
+        raise ValueError("another schema, or not the hash of its point")
+    if len(plain) != _FIELDS:
+        raise ValueError("a field too many or too few")
+    for m in plain["measures"]:
+        if len(m) != _KEYS or (m["arm"], m["regime"], m["stage"], m["source"]) not in _LEGAL:
+            raise ValueError("no such place")
+        if type(m["value"]) not in _NUMBERS or type(m["low"]) not in _NUMBERS or type(m["high"]) not in _NUMBERS:
+            raise TypeError("no number")
+        if m["value"] is None and not m["reason"]:
+            raise ValueError("null without a reason")
+    return _reduced(plain, seal, wanted)
+
+
+def _reduced(plain: Plain, seal: str, wanted: Wanted) -> Digest:
+    head = point_row(plain) if wanted.tidy or wanted.wide else {}
+    return Digest(
+        setup=setup_of(plain),
+        tokens=plain["point"]["tokens"],
+        id=plain["id"],
+        seal=seal,
+        point=plain["point"],
+        environment=_kept(plain["environment"]),
+        warnings=plain["warnings"],
+        verified=plain["verified"],
+        figures=_figures(plain["measures"]),
+        tidy=tidy_text(head, plain["measures"]) if wanted.tidy else "",
+        wide=wide_row(head, plain["measures"]) if wanted.wide else {},
+    )
+
+
+def _figures(measures: Iterable[Plain]) -> list[Plain]:
+    return [m for m in measures if m["quantity"] in _TOTALS and (m["stage"] == "total" or m["quantity"] == "flops")]
+
+
+def _kept(environment: Plain) -> dict[str, Any]:
+    """Return what a report says of the surroundings; a schedule has thousands of slots, and is not kept."""
+    return {name: environment.get(name) for name in ("limits", "packages", "commit", "sweep")}
