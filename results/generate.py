@@ -3,19 +3,19 @@
     python results/generate.py            write
     python results/generate.py --check    exit 1 where a committed file is not what the records give
 
-Nothing is run and nothing is timed: the same records give the same bytes. (The counts at other sizes that `compare` shows beside a record are counted anew.)
+Nothing is timed: the same records give the same bytes. (The counts at other sizes that `compare` shows beside a record are counted anew.)
 """
 
 from __future__ import annotations
 
 import argparse
 import re
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from spanbench.cli.main import main as command_line
 from spanbench.cli.points import document_scale, doubled
 from spanbench.record import Record, read
 from spanbench.request import Request, point_of
@@ -74,7 +74,8 @@ def _row(held: list[Record]) -> str:
 def _verdicts(section: Section) -> Iterator[str]:
     setup = section.setup
     yield ""
-    yield f"**{setup.preset}, {setup.allocation}, span {setup.span}** ({section.records} records; {setup.machine or 'counted, on no machine'})"
+    where = setup.machine or "counted, on no machine"
+    yield f"**{setup.preset}, {setup.allocation}, span {setup.span}** ({section.records} records; {where})"
     yield ""
     for verdict in section.verdicts:
         yield f"- {verdict.sentence}"
@@ -95,11 +96,7 @@ def main() -> int:
     if not check:
         for path in stale:
             path.write_text(wanted[path], encoding="utf-8")
-        subprocess.run(
-            [sys.executable, "-m", "spanbench", "report", *map(str, sorted(RESULTS.glob("*.jsonl"))), "--out", str(RESULTS / "report")],
-            check=True,
-        )
-        return 0
+        return command_line(["report", *map(str, sorted(RESULTS.glob("*.jsonl"))), "--out", str(RESULTS / "report")])
     for path in stale:
         print(f"{path.relative_to(ROOT)} is not what the records give: python results/generate.py")
     return 1 if stale else 0

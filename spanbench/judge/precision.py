@@ -24,7 +24,7 @@ PILOT_BLOCKS = 4
 """ABBA BAAB twice: both drifts cancel, and three degrees of freedom are the fewest from which sigma can be bounded usefully."""
 
 _ASSURANCE = 0.8  # that the true sigma lies below the limit planned with; 90% would cost 1.7 times the blocks
-_LARGE = 200  # beyond this t is the normal quantile but for a correction of z^2 / 2 blocks
+_LARGE = 200  # beyond this t is the normal quantile but for a correction of (z^2 + 1) / 2 blocks
 _BISECTIONS = 64
 
 
@@ -51,7 +51,7 @@ def blocks_for(sigma: float, precision: float) -> int:
         if t_quantile(CONFIDENCE, blocks - 1) * sigma <= wanted * math.sqrt(blocks):
             return blocks
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-    return 2 * math.ceil(((z * sigma / wanted) ** 2 + z * z / 2) / 2)
+    return 2 * math.ceil(((z * sigma / wanted) ** 2 + (z * z + 1) / 2) / 2)
 
 
 def sigma_limit(log_ratios: Sequence[float]) -> float:

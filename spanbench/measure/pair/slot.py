@@ -21,6 +21,7 @@ MOST_REPEATS = 1 << 16
 
 _GROWTH = 16  # of the trial's repeats in one step: a first call too short for the clock says little
 _TRUSTED = 0.25  # of the window: a trial this long gives the time of one forward within a few percent
+_BEYOND_DOUBT = 2.0  # times the window: a trial held up by as much as that would be a rare one, and a long arm is dear to try twice
 _MARGIN = 1.05  # aimed at above the window, so that a slot a little faster than the trial still fills it
 
 
@@ -67,12 +68,12 @@ def find_repeats(arm: Arm, window_s: float, stage: Stage) -> tuple[int, float]:
     repeats = 1
     while True:
         elapsed = _timed(arm, repeats, stage)
+        if _TRUSTED * window_s <= elapsed < _BEYOND_DOUBT * window_s and repeats < MOST_REPEATS:
+            elapsed = min(elapsed, _timed(arm, repeats, stage)) or elapsed
         if elapsed >= _MARGIN * window_s or repeats >= MOST_REPEATS:
             return repeats, elapsed
         wanted = math.ceil(_MARGIN * window_s * repeats / elapsed) if elapsed > 0 else MOST_REPEATS
         if elapsed >= _TRUSTED * window_s:
-            faster = min(elapsed, _timed(arm, repeats, stage)) or elapsed
-            wanted = math.ceil(_MARGIN * window_s * repeats / faster)
             return min(wanted, MOST_REPEATS), elapsed * wanted / repeats
         repeats = min(wanted, repeats * _GROWTH, MOST_REPEATS)
 
