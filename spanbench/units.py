@@ -64,7 +64,7 @@ QUANTITIES: Mapping[str, Quantity] = _table(
     Quantity("grams_co2e", "g", "CO2 equivalent", exact=False),
     Quantity("null_seconds", "ratio", "time, A/A null", exact=False, better="neither"),
     Quantity("null_joules", "ratio", "energy, A/A null", exact=False, better="neither"),
-    Quantity("roofline_seconds", "s", "time at this machine's limit", exact=False),
+    Quantity("roofline_seconds", "s", "time at the limit", exact=False),
     Quantity("roofline_fraction", "share", "of that limit reached", exact=False, better="higher"),
     Quantity("stages_over_whole", "ratio", "sum of stages over the whole", exact=False, better="neither"),
     Quantity("first_token_seconds", "s", "first token", exact=False),

@@ -201,11 +201,27 @@ def _run(plan: Plan, engine: Engine, out: str, fmt: str) -> None:
         _note(f"{len(summary.finished):,} points finished and are kept in {out}; the same command goes on from there")
         raise typer.Exit(INTERRUPTED) from None
     put(render_summary, Finished(plan, summary, out), fmt)
+    if fmt == "table":
+        _draw(Path(out))
     if summary.failed:
         raise NothingMeasured(
             f"{len(summary.failed):,} of {len(plan.points):,} points have no record; the first: {summary.failed[0].reason}; "
             "the same command tries them again"
         )
+
+
+def _draw(out: Path) -> None:
+    """Show what the file comes to in a small plot, where it has lengths or spans to compare."""
+    from spanbench.record import read
+    from spanbench.show.report.build import summarise
+    from spanbench.show.report.terminal import terminal_plot
+
+    if not out.exists():
+        return
+    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    drawn = terminal_plot(summarise(read(out, lambda _: None)), ascii_only=not unicode)
+    if drawn:
+        typer.echo(f"\n{drawn.rstrip()}")
 
 
 @contextmanager

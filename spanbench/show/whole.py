@@ -119,13 +119,21 @@ def _bounds(found: Sequence[Measure | None], footnotes: Footnotes) -> list[Row]:
     return [Row((label, *cells)) for label, cells in rows.items() if any(cells)]
 
 
-def _known_within(measure: Measure | None) -> str:
-    """Return both ends of what a model's constants leave open: they lie far apart, and not symmetrically."""
+def _known_within(measure: Measure | None) -> str | Cell:
+    """Return both ends of what a model's constants leave open, or the larger half in percent where there is no room."""
     if measure is None or measure.arm == "pair" or measure.source != "modelled" or measure.low is None or measure.high is None:
         return ""
     if measure.quantity in ("watts", "roofline_fraction"):  # what they are open by is the slots' range
         return ""
-    return units.interval(measure.quantity, measure.low, measure.high)
+    return Cell(_half(measure), units.interval(measure.quantity, measure.low, measure.high))
+
+
+def _half(measure: Measure) -> str:
+    """Return the larger of both halves around a value, in percent of it."""
+    if not measure.value or measure.low is None or measure.high is None:
+        return ""
+    wider = max(measure.high / measure.value - 1, 1 - measure.low / measure.value)
+    return f"±{100 * wider:.1f}%"
 
 
 def _range(measure: Measure | None) -> str | Cell:
@@ -134,8 +142,7 @@ def _range(measure: Measure | None) -> str | Cell:
         return ""
     if not measure.value or measure.low is None or measure.high is None:
         return ""
-    wider = max(measure.high / measure.value - 1, 1 - measure.low / measure.value)
-    return Cell(f"±{100 * wider:.1f}%", units.interval(measure.quantity, measure.low, measure.high))
+    return Cell(_half(measure), units.interval(measure.quantity, measure.low, measure.high))
 
 
 def _interval(trio: Sequence[Measure | None], footnotes: Footnotes) -> tuple[str, str, str]:
