@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from spanbench import units
 from spanbench.record import Measure
@@ -18,12 +19,12 @@ STAGES = ("layers", "encoder", "mixer", "bridge", "decoder", "head")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row: a quantity of one stage, under a label; `per_token` divides what was recorded for the whole batch."""
+    """One row: a quantity of one stage, under a label; `per` divides what was recorded for the whole batch."""
 
     quantity: str
     stage: str = "total"
     label: str = ""
-    per_token: bool = False
+    per: Literal["", "prompt", "token"] = ""
 
     @property
     def text(self) -> str:
@@ -47,7 +48,8 @@ COMPARED: Sequence[Line] = (
     Line("roofline_seconds"),
     Line("roofline_fraction", label="  of it reached"),
     Line("joules"),
-    Line("joules", label="  per token", per_token=True),
+    Line("joules", label="  per prompt", per="prompt"),
+    Line("joules", label="  per token", per="token"),
     Line("null_joules", label="  A/A null"),
     Line("joules_dynamic"),
     Line("watts"),
@@ -82,17 +84,21 @@ def _columns(regimes: Sequence[str]) -> list[str]:
 def _measure(reading: Reading, arm: str, regime: str, line: Line) -> Measure | None:
     if arm == "pair":
         # An A/A null is itself a ratio; of anything else the pair has the quotient.
-        if line.per_token:
+        if line.per:
             return None  # that of the totals, which stands with its interval above
         own = reading.measure("pair", regime, line.quantity, line.stage)
         return own or reading.measure("pair", regime, units.RATIO_PREFIX + line.quantity, line.stage)
     found = reading.measure(arm, regime, line.quantity, line.stage)
-    return _each(found, reading.tokens(regime)) if found and line.per_token else found
+    if found is None or not line.per:
+        return found
+    if line.per == "prompt":
+        return _each(found, reading.size("batch")) if reading.size("batch") > 1 else None  # of one prompt it stands above
+    return _each(found, reading.tokens(regime))
 
 
-def _each(found: Measure, tokens: int) -> Measure:
-    """Return a figure of the whole batch for one of its tokens."""
-    parts = {name: end / tokens for name in ("value", "low", "high") if (end := getattr(found, name)) is not None}
+def _each(found: Measure, count: int) -> Measure:
+    """Return a figure of the whole batch for one of its parts."""
+    parts = {name: end / count for name in ("value", "low", "high") if (end := getattr(found, name)) is not None}
     return found.model_copy(update=parts)
 
 

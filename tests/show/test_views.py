@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -269,3 +270,14 @@ def test_views_need_neither_torch_nor_pandas() -> None:
     code = f"import sys, {names}; print([m for m in ('torch', 'pandas', 'numpy', 'rich') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# ---- compare: energy -------------------------------------------------------------------------------------------------
+
+
+def test_energy_is_told_of_a_prompt_and_a_token_where_there_are_several_prompts() -> None:
+    several = render_compare(Compared(record(replace(point(), batch=4), timed=True)))
+    assert row(several, "energy")[:2] == ["61.2 J", "11.9 J"]
+    assert row(several, "per prompt")[:2] == ["15.3 J", "2.98 J"]
+    assert row(several, "per token")[:2] == ["7.47 mJ", "1.45 mJ"]  # 4 prompts of 2,048 tokens
+    assert "per prompt" not in render_compare(FULL)
