@@ -59,7 +59,7 @@ class Kept:
     def schedules(self) -> Mapping[str, Any]:
         """Return what was run, by regime."""
         found = self.record["environment"]["schedule"]
-        return {name: found[name] for name in self.record["point"]["regimes"] if name in found}
+        return {name: found[name] for name in self.record["point"]["regimes"] if "slots" in found.get(name, {})}
 
 
 def compared(folder: Path, *arguments: str, env: Mapping[str, str] | None = None, started: Sequence[str] = SPANBENCH) -> Kept:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from spanbench.measure.conditions.watch import CODES
+from spanbench.sweep.ray import DAEMONS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "docs" / name for name in ("measuring.md", "energy.md")]
@@ -32,7 +33,7 @@ def calls() -> Iterator[tuple[str, ast.expr]]:
 def in_the_source() -> set[str]:
     """Return every code that a caution may have."""
     literal = {code.value for _, code in calls() if isinstance(code, ast.Constant)}
-    return {str(code) for code in literal}.union(*DYNAMIC.values())
+    return {str(code) for code in literal}.union(*DYNAMIC.values(), {DAEMONS})  # a sweep's mark is a warning of its own
 
 
 def documented() -> list[str]:

@@ -18,7 +18,7 @@ def test_the_readmes_show_what_the_records_give() -> None:
 
 def test_the_committed_report_is_what_the_records_give(tmp_path: Path) -> None:
     formats = "wide,markdown,svg,html"
-    command = [sys.executable, "-m", "spanbench", "report", *RECORDS, "--out", tmp_path, "--formats", formats]
+    command = [sys.executable, "-m", "spanbench", "report", *map(str, RECORDS), "--out", str(tmp_path), "--formats", formats]
     subprocess.run(command, capture_output=True, check=True)
     made = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     kept = {path.relative_to(RESULTS / "report"): path.read_bytes() for path in (RESULTS / "report").rglob("*") if path.is_file()}
