@@ -21,19 +21,22 @@ from spanbench.tally import CONVENTIONS
 if TYPE_CHECKING:
     from spanbench.record import Record
 
-__all__ = ["Format", "Out", "Verify", "takes_request", "with_note"]
+__all__ = ["Format", "Out", "Verify", "format_option", "settled", "takes_request", "with_note"]
 
-Format = Annotated[
-    str,
-    typer.Option(
+
+def format_option(default: str) -> Any:
+    """Return the option that chooses a view's form."""
+    return typer.Option(
         "--format",
         metavar="NAME",
         parser=format_name,
         autocompletion=completed(FORMATS),
         show_default=False,
-        help=f"{', '.join(FORMATS)} [default: {FORMATS[0]}]",
-    ),
-]
+        help=f"{', '.join(FORMATS)} [default: {default}]",
+    )
+
+
+Format = Annotated[str, format_option(FORMATS[0])]
 Out = Annotated[str | None, typer.Option("--out", metavar="FILE", help="Append the record to FILE, as one JSON line")]
 Verify = Annotated[bool, typer.Option("--verify", help="Run every witness again, even where they agreed before")]
 
@@ -113,15 +116,17 @@ def _request(
     }  # fmt: skip
     base = Request() if config is None else read_toml(config)
     request = base.with_flags(**flags)
-    return _largest(request) if request.largest else request
+    return settled(request)
 
 
-def _largest(request: Request) -> Request:
-    """Put in the largest batch that fits. Its size is that of the prompt, so the prompt is read here too.
+def settled(request: Request) -> Request:
+    """Put the largest batch that fits in place of the word for it. Its size is that of the prompt, so the prompt is read here too.
 
     Raises:
         UsageError: the prompt comes from standard input, which can be read only once, and its length was not given.
     """
+    if not request.largest:
+        return request
     if request.prompt == "-" and request.tokens is None:
         raise UsageError(f"--batch {MAX}: needs the prompt's length before standard input is read; give --tokens")
     from spanbench.cli.guard import check_device, checked_point

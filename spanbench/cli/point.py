@@ -11,13 +11,11 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
 from spanbench.errors import SpanbenchError
-from spanbench.request import Request
 from spanbench.sweep.job import Job
 from spanbench.sweep.lifeline import die_with_parent
 from spanbench.sweep.plan import request_of
@@ -72,10 +70,10 @@ def _run(job: Job) -> Record:
     """
     from spanbench import run as flow
     from spanbench.cli.guard import checked_point
-    from spanbench.cli.options import with_note
+    from spanbench.cli.options import settled, with_note
     from spanbench.cli.output import progress
 
-    request = _settled(request_of(job))
+    request = settled(request_of(job))
     asked, prompt, convention = checked_point(request)
     if job.timing is None:
         record = flow.count(asked, prompt, convention)
@@ -84,18 +82,6 @@ def _run(job: Job) -> Record:
         with progress() as tell:
             record = flow.compare(asked, prompt, convention, timing, progress=tell)
     return with_note(record, request)
-
-
-def _settled(request: Request) -> Request:
-    """Return the request with the largest batch that fits in place of the word for it."""
-    if not request.largest:
-        return request
-    from spanbench.cli.guard import check_device, checked_point
-    from spanbench.run.fit import largest_batch
-
-    check_device(request.device)
-    found = largest_batch(checked_point(replace(request, largest=False))[0])
-    return request.with_batch(found.batch, found.why)
 
 
 def _timing(asked: Any, point: Point) -> Timing:

@@ -4,25 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
+from spanbench.cli.options import format_option
 from spanbench.cli.output import put
-from spanbench.cli.values import completed, format_name
-from spanbench.show.formats import FORMATS
 
 __all__ = ["schema"]
 
-Format = Annotated[
-    str,
-    typer.Option(
-        "--format",
-        metavar="NAME",
-        parser=format_name,
-        autocompletion=completed(FORMATS),
-        show_default=False,
-        help=f"{', '.join(FORMATS)} [default: json]",
-    ),
-]
+Format = Annotated[str, format_option("json")]
 
 
 def schema(fmt: Format = "json") -> None:

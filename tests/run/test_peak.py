@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,6 +19,7 @@ from spanbench.point import Point, Regime
 from spanbench.request import point_of
 from spanbench.run.peak import peak_measures
 from tests.run.running import TINY, Progress
+from tests.waiting import gone
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
@@ -152,18 +152,6 @@ def own_children(depth: int = 1) -> list[psutil.Process]:
     """Return this process's children, or theirs."""
     found = psutil.Process(os.getpid()).children()
     return found if depth == 1 else [grandchild for child in found for grandchild in child.children()]
-
-
-def gone(process: psutil.Process) -> bool:
-    """Wait until a process has ended, or is only waiting for whoever inherited it; False after a minute."""
-    for _ in range(600):
-        try:
-            if process.status() == psutil.STATUS_ZOMBIE:
-                return True
-        except psutil.NoSuchProcess:
-            return True
-        time.sleep(0.1)
-    return False
 
 
 @pytest.mark.gpu

@@ -11,13 +11,14 @@ the package, and kernels without commit 26096aed255f show it once for each die.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from spanbench.measure.energy.protocol import MeterError
+from spanbench.measure.host.kernel import cpuinfo
 
-__all__ = ["CLASS", "Found", "Refused", "Zone", "cpuinfo", "find_zones", "microjoules"]
+__all__ = ["CLASS", "Found", "Refused", "Zone", "find_zones", "microjoules"]
 
 CLASS = Path("sys/class/powercap")
 
@@ -99,15 +100,6 @@ def microjoules(path: Path) -> int:
     if not text.isdigit():
         raise MeterError(f"{path} holds {text[:40].decode(errors='replace')!r} where a number belongs")
     return int(text)
-
-
-def cpuinfo(root: Path) -> Mapping[str, str]:
-    """Return the fields of the first core in /proc/cpuinfo; nothing where there is no such file."""
-    try:
-        first = (root / "proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split("\n\n", 1)[0]
-    except OSError:
-        return {}
-    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in first.splitlines())}
 
 
 def _packages(root: Path) -> list[tuple[Path, str]]:

@@ -17,9 +17,10 @@ from pathlib import Path
 from spanbench.measure.caution import Caution
 from spanbench.measure.clock import Clock, PerfCounter
 from spanbench.measure.energy.counter import EdgeAligned
-from spanbench.measure.energy.powercap import CLASS, Found, Refused, Zone, cpuinfo, find_zones, microjoules
+from spanbench.measure.energy.powercap import CLASS, Found, Refused, Zone, find_zones, microjoules
 from spanbench.measure.energy.protocol import MeterError, Probe, Reading, Session, Source, Window
 from spanbench.measure.energy.ticks import next_edges
+from spanbench.measure.host.kernel import cpuinfo
 
 __all__ = ["RaplMeter"]
 

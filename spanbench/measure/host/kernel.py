@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["ROOT", "fields", "listed", "text", "whole"]
+__all__ = ["ROOT", "cpuinfo", "fields", "listed", "text", "whole"]
 
 ROOT = Path("/")
 """Where /proc and /sys are looked for on a real machine; the tests make up their own."""
+
+
+_ENOUGH = 16_384  # characters: the first core's block, also with the flags of CPUs to come
 
 
 def text(path: Path) -> str:
@@ -30,6 +33,20 @@ def fields(path: Path, separator: str | None = None) -> dict[str, str]:
         name, *rest = line.split(separator, maxsplit=1)
         found.setdefault(name.strip(), rest[0].strip() if rest else "")
     return found
+
+
+def cpuinfo(root: Path = ROOT) -> dict[str, str]:
+    """Return the fields of the first core in /proc/cpuinfo, or nothing where there is no such file.
+
+    No more is read than that: the kernel may look at the clock of every core that it lists, which can take long.
+    """
+    try:
+        with (root / "proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
+            first = file.read(_ENOUGH).split("\n\n", 1)[0]
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def listed(ranges: str) -> tuple[int, ...]:

@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from spanbench.measure.host.kernel import ROOT, listed, text, whole
+from spanbench.measure.host.kernel import ROOT, cpuinfo, listed, text, whole
 from spanbench.measure.machine.clocks import clocks
 
-__all__ = ["cpu", "cpuinfo", "online", "usable_cores"]
+__all__ = ["cpu", "online", "usable_cores"]
 
 _CORES = "sys/devices/system/cpu"
-_ENOUGH = 16_384  # characters: the first core's block, also with the flags of CPUs to come
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -39,20 +38,6 @@ def cpu(root: Path = ROOT) -> dict[str, Any]:
         "caches": list(_caches(root)),
         **clocks(root),
     }
-
-
-def cpuinfo(root: Path = ROOT) -> dict[str, str]:
-    """Return the fields of the first core in /proc/cpuinfo, or nothing where there is no such file.
-
-    No more is read than that: the kernel may look at the clock of every core that it lists, which can take long.
-    """
-    try:
-        with (root / "proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
-            first = file.read(_ENOUGH).split("\n\n", 1)[0]
-    except OSError:
-        return {}
-    pairs = (line.partition(":") for line in first.splitlines())
-    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def online(root: Path = ROOT) -> tuple[int, ...]:

@@ -7,8 +7,7 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from spanbench.measure.host.kernel import ROOT, fields, text, whole
-from spanbench.measure.machine.cpu import cpuinfo
+from spanbench.measure.host.kernel import ROOT, cpuinfo, fields, text, whole
 
 __all__ = ["container", "guest", "hardware", "numa_nodes", "power", "system"]
 

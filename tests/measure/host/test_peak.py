@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 
 from spanbench.measure.host.peak import ALLOCATOR, Resident, reset_high_water, resident
+from tests.waiting import gone
 
 MIB = 1 << 20
 STATUS = "Name:\tpython\nVmHWM:\t    5000 kB\nVmRSS:\t    1800 kB\nRssAnon:\t     1200 kB\nRssFile:\t    500 kB\nRssShmem:\t      100 kB\n"
@@ -99,15 +99,3 @@ def test_a_child_ends_with_a_parent_that_was_killed() -> None:
 @linux
 def test_a_child_of_somebody_else_ends_at_once() -> None:
     assert subprocess.run([sys.executable, "-c", CHILD, "1"], check=False, capture_output=True, timeout=60).returncode == 1
-
-
-def gone(process: psutil.Process) -> bool:
-    """Wait until a process has ended, or is only waiting for whoever inherited it; False after a minute."""
-    for _ in range(600):
-        try:
-            if process.status() == psutil.STATUS_ZOMBIE:
-                return True
-        except psutil.NoSuchProcess:
-            return True
-        time.sleep(0.1)
-    return False
