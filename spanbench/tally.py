@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from operator import add, attrgetter
 from typing import Literal, get_args
 
-__all__ = ["CONVENTIONS", "Convention", "Kept", "Tally", "total"]
+__all__ = ["CONVENTIONS", "Convention", "Kept", "Tally", "figures", "total"]
 
 Convention = Literal["dense", "useful", "causal-half"]
 CONVENTIONS: tuple[Convention, ...] = get_args(Convention)
@@ -44,15 +45,16 @@ class Tally:
         return self.matrix_flops + attention[convention]
 
     def __add__(self, other: Tally) -> Tally:
-        return Tally(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+        return Tally(*map(add, figures(self), figures(other)))
+
+
+figures = attrgetter(*(field.name for field in fields(Tally)))
+"""Returns the integers of a tally in the order of its fields: once for every operation that is counted, so not by reflection."""
 
 
 def total(tallies: Iterable[Tally]) -> Tally:
     """Return the sum of all fields. For `bytes_compulsory` that is not an arm's total (boundaries would count twice)."""
-    result = Tally()
-    for tally in tallies:
-        result = result + tally
-    return result
+    return Tally(*map(sum, zip(*map(figures, tallies), strict=True)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 import spanbench
+from spanbench.cli.baseline import baseline_app
+from spanbench.cli.check import check
 from spanbench.cli.compare import compare
 from spanbench.cli.count import count, tables
 from spanbench.cli.diff import diff
@@ -18,6 +20,7 @@ from spanbench.cli.merge import merge
 from spanbench.cli.meters import meters
 from spanbench.cli.point import point
 from spanbench.cli.presets import presets
+from spanbench.cli.ratio import ratio
 from spanbench.cli.report import report
 from spanbench.cli.schema import schema
 from spanbench.cli.sweep import sweep
@@ -53,6 +56,9 @@ app.command(short_help="Report on files of records: tables, plots, one page.")(r
 app.command(short_help="Show what differs between two records or files.")(diff)
 app.command(short_help="Check records: every count derived again.")(verify)
 app.command(short_help="Print the JSON Schema of a record.")(schema)
+app.command(short_help="Hold counts against a baseline, or times against a git ref.")(check)
+app.add_typer(baseline_app, name="baseline")
+app.command(short_help="Demand ratios: one gate, or several of a TOML file.")(ratio)
 
 
 def _version(wanted: bool) -> None:

@@ -38,10 +38,12 @@ def point(many: Many = False) -> None:
             answers.write(_run(Job.from_json(sys.stdin.read())).to_line())
             return
         gc.disable()  # looking for cycles in all of torch, over and over, took a sixth of the time
-        for line in sys.stdin:
+        for done, line in enumerate(sys.stdin):
             answers.write(f"{json.dumps(_answer(line))}\n")
             answers.flush()
             gc.collect()
+            if not done:
+                gc.freeze()  # torch and all else that the first job imported stay, and are looked at no more
 
 
 @contextmanager

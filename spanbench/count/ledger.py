@@ -45,12 +45,14 @@ class Counted:
         flops_other: element-wise FLOPs by stage, and 'total'.
         census: how often each matrix operation ran, by name and shapes: the same for the model counted and the one timed.
         operations: how often each operation of any kind ran, by name.
+        layers: what ran within each layer that the subject names, by stage and number; a part of the stage's counts.
     """
 
     stages: dict[str, Tally]
     flops_other: dict[str, int]
     census: Counter[Operation]
     operations: Counter[str]
+    layers: Mapping[tuple[str, int], Tally] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -74,6 +76,8 @@ class _Ledger(TorchDispatchMode):
         self.running: list[nn.Module] = []
         self.census: Counter[Operation] = Counter()
         self.operations: Counter[str] = Counter()
+        self.layer: tuple[str, int] | None = None
+        self.layers: dict[tuple[str, int], Tally] = dict.fromkeys(subject.layers.values(), Tally())
 
     @property
     def stage(self) -> str | None:
@@ -125,6 +129,8 @@ class _Ledger(TorchDispatchMode):
             tally, other = unit_work(name, rule, tensors, result), other_work(name, rule, tensors, result)
         account.tally += tally
         account.other += other
+        if self.layer is not None:
+            self.layers[self.layer] += tally
 
     def _enter_census(self, name: str, tensors: Sequence[Tensor]) -> None:
         shapes = tuple(tuple(tensor.shape) for tensor in tensors)
@@ -162,12 +168,21 @@ def _hooked(subject: Subject, ledger: _Ledger) -> Iterator[None]:
     def rows(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         ledger.account.tally += Tally(mlp_rows=next(tensors_in((args, kwargs))).shape[:-1].numel())
 
+    def begin(layer: nn.Module, _: tuple[Any, ...]) -> None:
+        ledger.layer = subject.layers[layer]
+
+    def end(_layer: nn.Module, _args: tuple[Any, ...], _result: Any) -> None:
+        ledger.layer = None
+
     with ExitStack() as hooks:
         for module in subject.stages:
             hooks.callback(module.register_forward_pre_hook(enter, with_kwargs=True).remove)
             hooks.callback(module.register_forward_hook(leave).remove)
         for mlp in subject.mlps:
             hooks.callback(mlp.register_forward_pre_hook(rows, with_kwargs=True).remove)
+        for layer in subject.layers:
+            hooks.callback(layer.register_forward_pre_hook(begin).remove)
+            hooks.callback(layer.register_forward_hook(end).remove)
         yield
 
 
@@ -189,7 +204,7 @@ def _counted(subject: Subject, ledger: _Ledger, logits: Tensor, kept: Kept) -> C
     )
     other = {name: ledger.accounts[name].other for name in names}
     other[TOTAL] = sum(account.other for account in ledger.accounts.values())
-    return Counted(stages, other, ledger.census, ledger.operations)
+    return Counted(stages, other, ledger.census, ledger.operations, ledger.layers)
 
 
 def _stage(subject: Subject, ledger: _Ledger, name: str, kept: Kept) -> Tally:

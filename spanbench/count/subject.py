@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
@@ -24,6 +24,7 @@ class Subject:
         mlps: the MLP modules; the first tensor that each is handed holds its rows.
         distinct: for each embedding module, how many different rows the regime looks up. On `meta` ids have no
             contents, so this must be told; elsewhere it is checked against the ids.
+        layers: stage and number (from 0) of each layer whose own work is to be told apart; none unless it is asked for.
     """
 
     module: nn.Module
@@ -32,3 +33,4 @@ class Subject:
     stages: Mapping[nn.Module, str]
     mlps: Collection[nn.Module]
     distinct: Mapping[nn.Module, int]
+    layers: Mapping[nn.Module, tuple[str, int]] = field(default_factory=dict)

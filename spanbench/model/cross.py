@@ -48,9 +48,10 @@ def staircase(windows: int, rows: int, latents: int, device: torch.device) -> Te
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """One layer's keys and values of a memory that earlier steps left, for one row a lane or a whole new window.
+    """One layer's keys and values of a memory that earlier steps left, for the next rows of each lane.
 
-    `latent_WxZ`, where given, is one more latent a lane, whose keys and values are appended first.
+    `latent_WxZ`, where given, is one more latent a lane, whose keys and values are appended first; or as many of each
+    lane, one lane after the other, as the spot has rows.
     """
 
     rows: int
@@ -88,7 +89,7 @@ class CrossAttention(nn.Module):
         if memory.latent_WxZ is None:
             kv = memory.kept.read(memory.spot)
         else:
-            kv = memory.kept.extend(*self._keys_values(memory.latent_WxZ[:, None]), memory.spot)
+            kv = memory.kept.extend(*self._keys_values(_by_lane(memory.latent_WxZ, memory.spot)), memory.spot)
         return self._attend(q_RxHxE, memory.rows, kv, memory.spot.mask)
 
     def _source(self, source: str, memory: Memory) -> KeyValues:
@@ -106,3 +107,8 @@ class CrossAttention(nn.Module):
         q_WxHxTxE = q_RxHxE.unflatten(0, (-1, rows)).transpose(1, 2)
         k, v = (x.expand(len(q_WxHxTxE), -1, -1, -1) for x in kv)
         return attend(q_WxHxTxE, k, v, mask=mask).flatten(0, 1)
+
+
+def _by_lane(latent_RxZ: Tensor, spot: Spot) -> Tensor:
+    """Return new latents as W x rows x Z."""
+    return latent_RxZ[:, None] if spot.rows == 1 else latent_RxZ.unflatten(0, (-1, spot.rows))

@@ -21,7 +21,7 @@ __all__ = ["Decoder", "Row"]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One more token of the open window of some lanes; the slot is what stands in for layers where there are none."""
+    """More rows of the open window of some lanes; the slot, one a row, is what stands in for layers where there are none."""
 
     holds_state: ClassVar[bool] = True
 

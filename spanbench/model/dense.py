@@ -35,6 +35,11 @@ class Dense(nn.Module):
         """Take one more token a lane, and return the logits of the next (B x V)."""
         return self.head(self.layers(self.embedding(ids_B), resumed))  # type: ignore[no-any-return]  # nn.Module calls are untyped
 
+    def read(self, ids_BxQ: Tensor, resumed: Resumed) -> Tensor:
+        """Take Q more tokens of each lane at once, and return the logits behind the last (B x V)."""
+        rows_RxD = self.layers(self.embedding(ids_BxQ.flatten()), resumed)
+        return self.head(rows_RxD.view(*ids_BxQ.shape, -1)[:, -1])  # type: ignore[no-any-return]  # nn.Module calls are untyped
+
     def _rows(self, ids_BxN: Tensor, keep: list[KeyValues] | None) -> Tensor:
         prompts, tokens = (int(size) for size in ids_BxN.shape)
         return self.layers(self.embedding(ids_BxN.flatten()), Fresh(Layout(((prompts, tokens),)), keep))  # type: ignore[no-any-return]  # nn.Module calls are untyped

@@ -88,7 +88,7 @@ class Windowed:
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """Attention of one more row a lane to what a cache holds."""
+    """Attention of one more row a lane (or as many as the spot says) to what a cache holds."""
 
     cache: Cache
     spot: Spot
@@ -117,9 +117,11 @@ class Attention(nn.Module):
         return attend(q, k, v, causal=place.causal).flatten(0, 1)
 
     def _step(self, qkv_RxC: Tensor, place: Stepped) -> Tensor:
-        q, k, v = self._heads(qkv_RxC[:, None], place.spot.turn)
-        k, v = place.cache.extend(k, v, place.spot)
-        return attend(q, k, v, mask=place.spot.mask).flatten(0, 1)
+        spot = place.spot
+        qkv_WxTxC = qkv_RxC[:, None] if spot.rows == 1 else qkv_RxC.unflatten(0, (-1, spot.rows))
+        q, k, v = self._heads(qkv_WxTxC, spot.turn)
+        k, v = place.cache.extend(k, v, spot)
+        return attend(q, k, v, causal=spot.causal, mask=spot.mask).flatten(0, 1)
 
     def _heads(self, qkv_WxTxC: Tensor, turn_Tx1xE: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return rotated q (W x H x T x E), rotated k and plain v (W x G x T x E)."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from spanbench import point
 from spanbench.model.rotary import rotary_table
 
-__all__ = ["Cache", "KeyValues", "Past", "Spot", "owned"]
+__all__ = ["Cache", "KeyValues", "Past", "Spot", "behind", "owned"]
 
 KeyValues = tuple[Tensor, Tensor]
 """Keys and values of one layer, each W x G x T x E, keys already rotated."""
@@ -32,20 +32,20 @@ class Cache:
     k_BxGxTxE: Tensor
     v_BxGxTxE: Tensor
 
-    def extend(self, k_WxGx1xE: Tensor, v_WxGx1xE: Tensor, spot: Spot) -> KeyValues:
-        """Write one row a lane, and return all rows up to it."""
-        return self._one(self.k_BxGxTxE, k_WxGx1xE, spot), self._one(self.v_BxGxTxE, v_WxGx1xE, spot)
+    def extend(self, k_WxGxTxE: Tensor, v_WxGxTxE: Tensor, spot: Spot) -> KeyValues:
+        """Write the spot's rows of each lane, and return all rows up to the last of them."""
+        return self._one(self.k_BxGxTxE, k_WxGxTxE, spot), self._one(self.v_BxGxTxE, v_WxGxTxE, spot)
 
     def read(self, spot: Spot) -> KeyValues:
         """Return all rows that the lanes hold."""
         return spot.read(self.k_BxGxTxE), spot.read(self.v_BxGxTxE)
 
     @staticmethod
-    def _one(kept_BxGxTxE: Tensor, row_WxGx1xE: Tensor, spot: Spot) -> Tensor:
+    def _one(kept_BxGxTxE: Tensor, rows_WxGxTxE: Tensor, spot: Spot) -> Tensor:
         if spot.positions is None:
-            kept_BxGxTxE[:, :, spot.end - 1 : spot.end].copy_(row_WxGx1xE)
+            kept_BxGxTxE[:, :, spot.end - spot.rows : spot.end].copy_(rows_WxGxTxE)
         else:
-            kept_BxGxTxE[spot.lanes, :, spot.positions] = row_WxGx1xE[:, :, 0]
+            kept_BxGxTxE[spot.lanes, :, spot.positions] = rows_WxGxTxE[:, :, 0]
         return spot.read(kept_BxGxTxE)
 
 
@@ -54,6 +54,8 @@ class Spot:
     """Where the next row of some lanes goes, and what it may look at; shared by all layers of a stack.
 
     Lanes of equal length are slices (`positions` None); ragged ones, or a part of the batch, are indexed and masked.
+    Only slices take several rows of each lane at once: `causal` where they are the first, else the mask lets each see
+    those before it.
     """
 
     holds_state: ClassVar[bool] = True
@@ -63,11 +65,23 @@ class Spot:
     positions: Tensor | None = None
     lanes: Tensor | None = None
     mask: Tensor | None = None
+    rows: int = 1
+    causal: bool = False
 
     def read(self, kept_BxGxTxE: Tensor) -> Tensor:
         """Return the rows 0 .. end-1 of these lanes."""
         kept = kept_BxGxTxE[:, :, : self.end]
         return kept if self.positions is None else kept[self.lanes]
+
+
+def behind(held: int, rows: int, device: torch.device) -> Tensor:
+    """Return the mask (R x T) that lets row i of `rows` new ones see the `held` ones before them, and the new ones up to i.
+
+    The mask states its own allowed cells (`useful_cells`): on the meta device it has no contents to count.
+    """
+    mask_RxT = torch.arange(held + rows, device=device) <= torch.arange(held, held + rows, device=device)[:, None]
+    mask_RxT.useful_cells = rows * held + rows * (rows + 1) // 2  # type: ignore[attr-defined]  # a note on the tensor for counters
+    return mask_RxT
 
 
 @dataclass(slots=True)
@@ -113,6 +127,24 @@ class Past:
         for lane in lanes:
             self.lengths[lane] += 1
         return self.look(lanes)  # what it reads counts the row that is written
+
+    def grow(self, rows: int, *, causal: bool = True) -> Spot:
+        """Return where the next rows of all lanes go, and count them as filled; causal: each sees none behind itself.
+
+        Raises:
+            ValueError: the lanes have different lengths, or no room for so many rows.
+        """
+        held, room = self.lengths[0], len(self.turn_TxE)
+        if min(self.lengths) != max(self.lengths):
+            raise ValueError(f"lanes of different lengths take one row at a time, these hold {sorted(set(self.lengths))}")
+        if held + rows > room:
+            raise ValueError(f"the session has room for {room} rows a lane and no more; open it for more steps")
+        end = held + rows
+        self.lengths = [end] * len(self.lengths)
+        self.moved += end * len(self.lengths)
+        causal = causal and rows > 1  # one row has none behind it
+        mask_RxT = behind(held, rows, self.turn_TxE.device) if causal and held else None
+        return Spot(end, self.turn_TxE[held:end], mask=mask_RxT, rows=rows, causal=causal and not held)
 
     def look(self, lanes: Sequence[int]) -> Spot:
         """Return what these lanes hold; the last row of each is where `Cache.extend` writes."""

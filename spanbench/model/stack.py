@@ -30,7 +30,7 @@ class Fresh:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """One more row of some lanes, behind what a past holds."""
+    """One more row of some lanes (or as many of each as the spot says), behind what a past holds."""
 
     past: Past
     spot: Spot
@@ -67,7 +67,7 @@ class Stack(nn.Module):
         self.norm = RMSNorm(sizes.width) if sizes.layers else None
 
     def forward(self, x_RxD: Tensor, how: Fresh | Resumed) -> Tensor:
-        """Rows of all windows, or one of each lane (R x D) -> rows."""
+        """Rows of all windows, or the next of each lane (R x D) -> rows."""
         if self.norm is None:
             return x_RxD
         for block, place, memory in zip(self.blocks, self._places(x_RxD, how), self._memories(how), strict=True):

@@ -32,17 +32,19 @@ def silent(what: str, done: int, of: int) -> None:
 def count(point: Point, prompt: Prompt, convention: Convention, *, verify: bool = False, progress: Progress = silent) -> Record:
     """Count a point on the meta device and return its record. Nothing is run on real numbers.
 
+    Nothing is timed either, so deep stacks need not be executed whole: they are at 1 and at 2 layers, unless `verify` asks.
+
     Args:
         point: what to count.
         prompt: its ids; the bytes of embedding rows depend on how many of them differ.
         convention: how FLOPs of attention are expressed.
-        verify: run the witnesses even if they agreed on this shape before.
+        verify: run the witnesses even if they agreed on this shape before, and all stacks at full depth.
         progress: told how far the work is.
 
     Raises:
         CountMismatch, UncountedOperation: the count cannot be trusted, so there is none.
     """
-    counts = count_point(point, prompt.ids, prompt.following(point.said), verify=verify, progress=progress)
+    counts = count_point(point, prompt.ids, prompt.following(point.said), verify=verify, whole=False, progress=progress)
     return _record(point, prompt, convention, counts, Timed())
 
 

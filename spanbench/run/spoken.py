@@ -24,14 +24,22 @@ from spanbench.point import Point, Regime
 from spanbench.run.subjects import meta_ids, subject_of
 from spanbench.tally import Kept, Tally, total
 
-__all__ = ["spoken", "step_subject", "telling_steps"]
+__all__ = ["dearest_step", "spoken", "step_subject", "telling_steps"]
 
 MOST_STEPS = 24
 """Steps that are executed at most; of a longer request those at its beginning and at its end."""
 
 
 def spoken(
-    point: Point, arm: str, model: Model, regime: Regime, distinct: Distinct, *, text_BxT: Tensor | None = None, every: bool = False
+    point: Point,
+    arm: str,
+    model: Model,
+    regime: Regime,
+    distinct: Distinct,
+    *,
+    text_BxT: Tensor | None = None,
+    every: bool = False,
+    dearest: int | None = None,
 ) -> Counted:
     """Count decode, decode_worst or request (its prefill first) of one arm; steps add up, but for the state.
 
@@ -39,14 +47,15 @@ def spoken(
     the whole regime, which takes them together, is for the caller to hold against it.
 
     `text_BxT` is the prompt and what is fed after it, on the model's device (None: on meta, without contents). `every`
-    executes every step. Element-wise work of steps that were not executed is interpolated.
+    executes every step. Element-wise work of steps that were not executed is interpolated. `dearest` is the step that
+    decode_worst takes, by the tokens read before it (None: the dearest of this point).
 
     Raises:
         CountMismatch: a step's ledger and its closed form disagree.
     """
     run = _Run(point, arm, model, distinct, text_BxT)
     if regime == "decode_worst":
-        return run.dearest()
+        return run.dearest(dearest_step(point, arm, distinct) if dearest is None else dearest)
     forms = step_forms(point, regime, distinct)[arm]
     opening = [run.prefill()] if regime == "request" else []
     steps = steps_of(point, regime)
@@ -55,6 +64,12 @@ def spoken(
     other = _other_work(point, arm, steps, {n: step.flops_other for n, step in counted.items()})
     parts = [*opening, *counted.values()]
     return Counted(_summed(forms), _added([*(o.flops_other for o in opening), *other]), _census(parts), _operations(parts))
+
+
+def dearest_step(point: Point, arm: str, distinct: Distinct) -> int:
+    """Return the tokens read before the step of decode with the most FLOPs, of equal ones the last."""
+    steps, forms = steps_of(point, "decode"), step_forms(point, "decode", distinct)[arm]
+    return max(steps, key=lambda n: (forms[n - steps.start][TOTAL].flops(), n))
 
 
 def telling_steps(point: Point, arm: str, steps: range) -> list[int]:
@@ -101,11 +116,9 @@ class _Run:
         equal(closed_form(self.point, "prefill", self.distinct)[self.arm], counted, f"{self.arm} prefill")
         return counted
 
-    def dearest(self) -> Counted:
-        """Execute the step of decode with the most FLOPs, of equal ones the last."""
-        steps, forms = steps_of(self.point, "decode"), step_forms(self.point, "decode", self.distinct)[self.arm]
-        n = max(steps, key=lambda n: (forms[n - steps.start][TOTAL].flops(), n))
-        return self.step(n, closed_form(self.point, "decode_worst", self.distinct)[self.arm])
+    def dearest(self, n: int) -> Counted:
+        """Execute one step of decode."""
+        return self.step(n, step_forms(self.point, "decode", self.distinct)[self.arm][n - self.point.tokens])
 
 
 def _other_work(point: Point, arm: str, steps: range, known: Mapping[int, Mapping[str, int]]) -> Iterator[Mapping[str, int] | None]:

@@ -23,6 +23,9 @@ COMMANDS = (
     "diff",
     "verify",
     "schema",
+    "check",
+    "ratio",
+    "baseline",
 )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,15 @@ GOLDEN = Path(__file__).parent / "options.json"
 
 def options() -> dict[str, Any]:
     """Return command → option → default, kind and placeholder, as the parser has them."""
-    root: Any = typer.main.get_command(app)
-    commands = {"": root, **root.commands}
+    commands = dict(_commands("", typer.main.get_command(app)))
     return {name: {" ".join((*p.opts, *p.secondary_opts)): _promise(p) for p in command.params} for name, command in commands.items()}
+
+
+def _commands(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+    """Yield a command and those below it, by all that is typed in front of its options."""
+    yield name, command
+    for word, child in getattr(command, "commands", {}).items():
+        yield from _commands(f"{name} {word}".strip(), child)
 
 
 def _several(parameter: Any) -> bool:

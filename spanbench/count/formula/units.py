@@ -6,17 +6,17 @@ defines a unit, its unique input + weight + output. A unit of no rows is not run
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from spanbench.point import ID_BYTES, Stack
-from spanbench.tally import Tally
+from spanbench.tally import Tally, figures
 
 __all__ = ["Attention", "attention", "lookup", "norm", "product", "times"]
 
 
 def times(count: int, tally: Tally) -> Tally:
     """Return `count` equal tallies added up."""
-    return Tally(*(count * getattr(tally, f.name) for f in fields(tally)))
+    return Tally(*(count * figure for figure in figures(tally)))
 
 
 def product(rows: int, inner: int, outer: int, item: int) -> Tally:

@@ -1,4 +1,4 @@
-"""The dense arm one token a step: keys and values of every token, preallocated."""
+"""The dense arm one token a step, or several at once: keys and values of every token, preallocated."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from spanbench.model.dense import Dense
 from spanbench.model.past import Past
+from spanbench.model.speak.extend import check_reading
 from spanbench.model.stack import Resumed
 from spanbench.model.state import State
 from spanbench.tally import Kept
@@ -30,6 +31,16 @@ class DenseSession:
         """Read one more token a lane; return the logits of the next (B x V)."""
         self.past.moved = 0
         return self.model.step(ids_B, Resumed(self.past, self.past.spot(range(len(self.past.lengths)))))
+
+    def read(self, ids_BxQ: Tensor) -> Tensor:
+        """Read Q >= 1 more tokens of each lane at once; return the logits of the next (B x V). Lanes must be of equal length.
+
+        Raises:
+            ValueError: lanes of different lengths, no token, or no room for so many.
+        """
+        check_reading(self.past.lengths, ids_BxQ)
+        self.past.moved = 0
+        return self.model.read(ids_BxQ, Resumed(self.past, self.past.grow(int(ids_BxQ.shape[1]))))
 
     def hold(self, text_BxN: Tensor) -> None:
         """Take the text for what was read: nothing of it is kept as ids."""

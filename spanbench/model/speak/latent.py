@@ -1,4 +1,4 @@
-"""The latent arm one token a step: mixer keys and values, the open window's, and the open span's ids.
+"""The latent arm one token a step, or several at once: mixer keys and values, the open window's, and the open span's ids.
 
 Encoder and mixer run only in a closing step, once every S tokens of a lane (docs/architecture.md, "Speaking").
 """
@@ -14,6 +14,7 @@ from spanbench.model.cross import Remembered
 from spanbench.model.decoder import Row
 from spanbench.model.latent import Latent
 from spanbench.model.past import KeyValues, Past, Spot
+from spanbench.model.speak.extend import check_reading, extend
 from spanbench.model.stack import Resumed
 from spanbench.model.state import Keep, State
 from spanbench.model.windows import Feed, Group
@@ -65,7 +66,7 @@ class LatentSession:
 
     def step(self, ids_B: Tensor) -> Tensor:
         """Read one more token a lane; return the logits of the next (B x V)."""
-        self._forget_traffic()
+        self.forget_traffic()
         self._note(ids_B)
         groups = self._phases()
         parts = [self._close(lanes) if closing else self._row(lanes) for closing, lanes in groups]
@@ -150,6 +151,18 @@ class LatentSession:
             self.spans[lane] += 1
             self.opened[lane] = 0
 
+    def read(self, ids_BxQ: Tensor) -> Tensor:
+        """Read Q >= 1 more tokens of each lane at once; return the logits of the next (B x V). Lanes must be of equal length.
+
+        Raises:
+            ValueError: lanes of different lengths, no token, or no room for so many spans.
+        """
+        check_reading([spans * self.model.span + opened for spans, opened in zip(self.spans, self.opened, strict=True)], ids_BxQ)
+        if ids_BxQ.shape[1] == 1:
+            return self.step(ids_BxQ[:, 0])
+        self.forget_traffic()
+        return self.model.head(extend(self, ids_BxQ))  # type: ignore[no-any-return]  # nn.Module calls are untyped
+
     def hold(self, text_BxN: Tensor) -> None:
         """Take the text for what was read: its open ids are kept (lanes of equal length)."""
         self.ids_BxS[:, : self.opened[0]] = text_BxN[:, text_BxN.shape[1] - self.opened[0] :]
@@ -175,7 +188,8 @@ class LatentSession:
 
         return rewind
 
-    def _forget_traffic(self) -> None:
+    def forget_traffic(self) -> None:
+        """Count what is read and written from here on."""
         for past in (self.mixer, self.local, self.memory):
             if past is not None:
                 past.moved = 0

@@ -1,0 +1,78 @@
+"""Edits of a document that was kept: which spans are encoded and which mixer rows made anew, beside the dense arm's KV.
+
+An edit at token p leaves the spans before ⌊p/S⌋ alone. A latent depends on its own span only, so of the spans behind p those
+that still hold the same tokens are found by content; mixer rows are contextual, so all from ⌊p/S⌋ on are made anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from spanbench.count.reuse.extension import encoding, extension, mixing
+from spanbench.judge.reuse import Edit
+from spanbench.point import Point
+from spanbench.tally import Convention, Tally
+
+__all__ = ["edits"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """One edit: spans from `first` on change their place or content; `encoded` of them are new ones."""
+
+    name: str
+    position: int
+    tokens: int
+    encoded: int
+    first: int
+
+
+def edits(point: Point, convention: Convention = "dense") -> tuple[Edit, ...]:
+    """Return what replacing, appending and inserting cost at the point's N tokens, for tokens that no other span holds."""
+    return tuple(_counted(point, change, convention) for change in _changes(point))
+
+
+def _changes(point: Point) -> Iterator[_Change]:
+    span, tokens, spans = point.span, point.tokens, point.windows.complete
+    middle = spans // 2 * span
+    if spans:
+        for name, position in (
+            ("replace in the first span", 0),
+            ("replace in the middle", middle),
+            ("replace in the last", spans * span - 1),
+        ):
+            yield _Change(name, position, tokens, 1, position // span)
+    if point.windows.open:
+        yield _Change("replace in the open span", tokens - 1, tokens, 0, spans)
+    yield _Change(f"append {span:,}", tokens, tokens + span, 1, spans)
+    if spans:
+        yield _Change(f"insert {span:,}, aligned", middle, tokens + span, 1, middle // span)
+    if spans and span > 1:
+        yield _Change("insert 1, unaligned", middle + 1, tokens + 1, (tokens + 1) // span - middle // span, middle // span)
+
+
+def _counted(point: Point, change: _Change, convention: Convention) -> Edit:
+    spans = change.tokens // point.span
+    encoder = encoding(point, change.encoded)
+    mixer = mixing(point, change.first, spans) if spans > change.first else Tally()
+    state = encoder + mixer + (_memory(point, spans - change.first) if point.shape.cross_attention else Tally())
+    layers = [extension(point, start, change.tokens - start)["token"]["layers"] for start in (change.position, 0)]
+    return Edit(
+        change.name,
+        change.position,
+        change.tokens,
+        encoded=change.encoded,
+        found=spans - change.encoded,
+        mixed=spans - change.first,
+        flops_u=encoder.flops(convention),
+        flops_state=state.flops(convention),
+        flops_kv=layers[0].flops(convention),
+        flops_anew=layers[1].flops(convention),
+    )
+
+
+def _memory(point: Point, rows: int) -> Tally:
+    """Cross-attention's keys and values of the latents mixed anew, in every decoder layer."""
+    decoder = point.shape.decoder
+    return Tally(matrix_flops=decoder.layers * 2 * point.batch * rows * point.shape.mixer.width * 2 * decoder.kv_width)

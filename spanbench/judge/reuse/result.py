@@ -1,0 +1,126 @@
+"""All that `reuse` found about one point, as data: the tables, the JSON document and the plot are made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from spanbench.judge.reuse.breakeven import BreakEven
+from spanbench.judge.reuse.cost import Strategy
+from spanbench.judge.reuse.crossover import Crossover
+
+__all__ = ["SCHEMA", "Choice", "Composition", "Edit", "Memory", "Rate", "Reuse"]
+
+SCHEMA = "reuse/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What one edit of the document costs before the next query; nobody speaks, so no head row and no decoder runs.
+
+    Attributes:
+        name: what is done; `position` the first token that it touches.
+        tokens: N after the edit.
+        encoded: spans that are encoded; `found` those whose latent is in the store already.
+        mixed: mixer rows that are made anew.
+        flops_u: where u alone is stored: the encoder. `flops_state`: the mixer rows too.
+        flops_kv: the dense arm's layers over everything from the edit on.
+        flops_anew: the dense arm's layers over the whole document.
+    """
+
+    name: str
+    position: int
+    tokens: int
+    encoded: int
+    found: int
+    mixed: int
+    flops_u: int
+    flops_state: int
+    flops_kv: int
+    flops_anew: int
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """One query behind several documents: their stored latents mixed together, or all tokens read by the dense arm."""
+
+    documents: int
+    latents: int
+    tokens: int
+    flops_u: int
+    flops_dense: int
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One query that reads k of the K stored latents (sparse activation).
+
+    Attributes:
+        latents: k.
+        flops_u: mixed anew from u; `flops_state` behind stored mixer keys and values, of which k rows are read.
+        flops_choosing: of the cosine similarities that choose them, 2·r·K·Z; 0 where all are read.
+        change: the largest change of a logit against reading all, measured; None where it was not run, with `reason`.
+    """
+
+    latents: int
+    flops_u: int
+    flops_state: int
+    flops_choosing: int
+    change: float | None = None
+    reason: str | None = "it was not run, only counted"
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes of the document in one form: by count, and what the files hold where they were written."""
+
+    name: str
+    bytes: int | None
+    per_token: float | None
+    disk_bytes: int | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A matrix rate in FLOP/s and where it comes from: measured on this machine, or given."""
+
+    flops_per_second: float
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """All figures of one point. FLOPs are in the point's convention; seconds are medians with their range."""
+
+    point: Mapping[str, Any]
+    convention: str
+    query_tokens: int
+    queries: tuple[int, ...]
+    strategies: tuple[Strategy, ...]
+    break_even: tuple[BreakEven, ...]
+    crossovers: tuple[Crossover, ...]
+    edits: tuple[Edit, ...]
+    compositions: tuple[Composition, ...]
+    choices: tuple[Choice, ...]
+    memory: tuple[Memory, ...]
+    rate: Rate | None
+    verified: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    environment: Mapping[str, Any] | None = None
+
+    def strategy(self, name: str) -> Strategy:
+        """Return a strategy by its name."""
+        return next(one for one in self.strategies if one.name == name)
+
+    @property
+    def timed(self) -> bool:
+        """Whether any query was run and timed."""
+        return any(one.query.seconds.value is not None for one in self.strategies)
+
+
+def cheapest(strategies: Sequence[Strategy], queries: int) -> list[Strategy]:
+    """Return the strategies of fewest FLOPs for so many queries: more than one where they are equal."""
+    least = min(one.flops(queries) for one in strategies)
+    return [one for one in strategies if one.flops(queries) == least]

@@ -1,0 +1,8 @@
+"""Reuse of a document: counted on meta against the closed form, then run and timed."""
+
+from __future__ import annotations
+
+from spanbench.run.reuse.asked import Asked
+from spanbench.run.reuse.counted import count_reuse
+
+__all__ = ["Asked", "count_reuse"]

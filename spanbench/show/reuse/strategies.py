@@ -1,0 +1,101 @@
+"""Tables of the strategies: what each costs once and each query, what is kept, what that sums to, and when it has paid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from spanbench.judge.reuse import BreakEven, Reuse
+from spanbench.show.blocks import Row, Table
+from spanbench.show.reuse.cells import MISSING, figure, seconds, size
+from spanbench.units import short
+
+__all__ = ["BASELINE_NAMES", "break_table", "cost_table", "crossover_table", "sum_tables", "time_table"]
+
+BASELINE_NAMES = {
+    "dense": "dense, no cache",
+    "dense-kv-ram": "dense, KV in RAM",
+    "dense-kv-disk": "dense, KV on disk",
+    "dense-tokens": "dense, tokens",
+    "latent": "latent, no store",
+    "latent-u": "latent, u",
+    "latent-state": "latent, u + mixer KV",
+}
+
+
+def cost_table(found: Reuse) -> Table:
+    """Return FLOPs and bytes of every strategy, by count."""
+    columns = ("strategy", "document\nFLOP, once", "query\nFLOP", "kept\nbytes", "read from disk\na query", "moved\na query")
+    rows = [
+        Row(
+            (
+                one.label,
+                figure(one.once.flops),
+                figure(one.query.flops),
+                size(one.stored_bytes),
+                size(one.read_bytes),
+                size(one.query.bytes_moved),
+            )
+        )
+        for one in found.strategies
+    ]
+    return Table(columns, tuple(rows), "Counted: what each strategy costs once, and each query")
+
+
+def time_table(found: Reuse) -> Table:
+    """Return measured times and joules: the first token of the first query (cold) and of each later one (warm)."""
+    columns = ("strategy", "document\nonce", "first token\nquery 1", "first token\nquery 2, 3 …", "joules\na query", "kept\non disk")
+    rows = []
+    for one in found.strategies:
+        first = one.first_token_seconds
+        cold = MISSING if first is None else short("seconds", first)
+        warm, joules = seconds(one.query.seconds), seconds(one.query.joules, "joules")
+        rows.append(Row((one.label, seconds(one.once.seconds).short, cold, warm, joules.short, size(one.disk_bytes))))
+    return Table(columns, tuple(rows), "Measured: medians; query 1 = document + query")
+
+
+def sum_tables(found: Reuse) -> Iterator[Table]:
+    """Yield what the document and Q queries cost together: FLOPs, and seconds where they were measured."""
+    names = tuple(f"{count:,} {'query' if count == 1 else 'queries'}" for count in found.queries)
+    flops = [Row((one.label, *(figure(one.flops(count)) for count in found.queries))) for one in found.strategies]
+    yield Table(("FLOP", *names), tuple(flops), "Counted: the document and all its queries together")
+    if not found.timed:
+        return
+    sums = [(one.label, [one.seconds(count) for count in found.queries]) for one in found.strategies]
+    rows = [Row((label, *(MISSING if value is None else short("seconds", value) for value in values))) for label, values in sums]
+    yield Table(("seconds", *names), tuple(rows), "Modelled from the measured medians: once + queries × warm query")
+
+
+def break_table(found: Reuse) -> Table:
+    """Return from how many queries on a strategy is no dearer than a baseline."""
+    counted = [one for one in found.break_even if one.quantity == "flops"]
+    timed = {(one.strategy, one.baseline): one for one in found.break_even if one.quantity == "seconds"}
+    rows = [Row((*_pair(one), _when(one), *((_when(timed[one.strategy, one.baseline]),) if timed else ()))) for one in counted]
+    columns = ("strategy", "no dearer than", "in FLOPs", *(("in seconds",) if timed else ()))
+    return Table(columns, tuple(rows), "Break-even: the smallest number of queries", frozenset({0, 1, 2, 3}))
+
+
+def _pair(one: BreakEven) -> tuple[str, str]:
+    return BASELINE_NAMES[one.strategy], BASELINE_NAMES[one.baseline]
+
+
+def _when(one: BreakEven) -> str:
+    if one.queries is not None:
+        return f"{one.queries:,}"
+    return f"never (ahead to {one.ahead_through:,})" if one.ahead_through else "never" if one.reason.startswith("never") else MISSING
+
+
+def crossover_table(found: Reuse) -> Table:
+    """Return the disk bandwidth at which loading and computing take equally long."""
+    rate = f"\nat {short('flops', found.rate.flops_per_second)}FLOP/s" if found.rate else ""
+    rows = [
+        Row((
+            f"{BASELINE_NAMES[one.stored]} / {BASELINE_NAMES[one.computed]}",
+            size(one.read_bytes),
+            figure(one.saved_flops).short,
+            MISSING if one.bytes_per_gigaflop is None else f"{short('bytes_compulsory', one.bytes_per_gigaflop)}/GFLOP",
+            MISSING if one.bytes_per_second is None else f"{short('bytes_compulsory', one.bytes_per_second)}/s",
+        ))
+        for one in found.crossovers
+    ]  # fmt: skip
+    title = "Crossover: from which disk bandwidth on loading is quicker than computing"
+    return Table(("load / compute", "load", "FLOP saved", "bytes for work", f"bandwidth{rate}"), tuple(rows), title)

@@ -1,0 +1,96 @@
+"""What the figures say, in sentences: also where the dense arm with its cache wins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from spanbench.judge.reuse import Reuse, Strategy
+from spanbench.units import ratio_text, short
+
+__all__ = ["sentences"]
+
+ALIKE = 0.1
+"""Costs less than a tenth apart are called about the same."""
+
+
+def sentences(found: Reuse) -> Iterator[str]:
+    """Yield the verdict: which strategy is cheapest for how many queries, by each measure, and what u alone costs."""
+    for count in found.queries:
+        yield f"{_many(count)}: fewest FLOPs with {_flops(found, count)}{_seconds(found, count)}."
+    yield from _u_alone(found)
+    yield _state(found)
+    yield _bytes(found)
+    yield from _sparse(found)
+
+
+def _many(count: int) -> str:
+    return "For 1 query" if count == 1 else f"For {count:,} queries"
+
+
+def _least(strategies: Sequence[Strategy], value: Callable[[Strategy], int | float | None]) -> tuple[list[Strategy], int | float]:
+    known = [(one, cost) for one in strategies if (cost := value(one)) is not None]
+    least = min(cost for _, cost in known)
+    return [one for one, cost in known if cost == least], least
+
+
+def _flops(found: Reuse, count: int) -> str:
+    best, value = _least(found.strategies, lambda one: one.flops(count))
+    kv = found.strategy("dense-kv-ram").flops(count)
+    return f"{_names(best)} ({short('flops', value)}; dense with KV {short('flops', kv)})"
+
+
+def _seconds(found: Reuse, count: int) -> str:
+    if not found.timed:
+        return ""
+    best, value = _least(found.strategies, lambda one: one.seconds(count))
+    kv = found.strategy("dense-kv-ram").seconds(count)
+    beside = "" if kv is None or best[0].arm == "token" else f"; dense with KV in RAM {short('seconds', kv)}"
+    return f", least time with {_names(best)} ({short('seconds', value)}{beside})"
+
+
+def _names(strategies: Sequence[Strategy]) -> str:
+    return " and ".join(f"“{one.label}”" for one in strategies)
+
+
+def _u_alone(found: Reuse) -> Iterator[str]:
+    u, kv = found.strategy("latent-u"), found.strategy("dense-kv-ram")
+    if not u.stored_bytes or not kv.query.flops:
+        return
+    share = u.query.flops / kv.query.flops
+    smaller = ratio_text(kv.stored_bytes / u.stored_bytes)
+    yield f"With u alone the mixer runs again in each query: {short('flops', u.query.flops)} FLOP, {_against(share)}, at {smaller} less storage."
+
+
+def _against(share: float) -> str:
+    """Say how a query from u compares with one behind the dense arm's cache; where dense wins, that it wins."""
+    if abs(share - 1) < ALIKE:
+        return f"about as many as dense with KV ({ratio_text(share)})"
+    if share > 1:
+        return f"{ratio_text(share)} as many as dense with KV, which wins on each query"
+    return f"{ratio_text(1 / share)} fewer than dense with KV"
+
+
+def _state(found: Reuse) -> str:
+    state = found.strategy("latent-state")
+    cold, warm = state.cold_flops, state.query.flops
+    return f"Behind stored mixer KV a warm query costs 1/{cold / warm:.1f} of its cold FLOPs ({short('flops', warm)} of {short('flops', cold)})."
+
+
+def _bytes(found: Reuse) -> str:
+    """Say who keeps the fewest bytes, and what a query must move at the least: weights above all, which no cache spares."""
+    stored, size = _least([one for one in found.strategies if one.stored_bytes], lambda one: one.stored_bytes)
+    moved, least = _least(found.strategies, lambda one: one.query.bytes_moved)
+    most = max(one.query.bytes_moved for one in found.strategies)
+    text = f"Fewest bytes kept: {_names(stored)} ({short('bytes_compulsory', size)}); fewest moved in a query: {_names(moved)}"
+    return f"{text} ({short('bytes_compulsory', least)}, at most {short('bytes_compulsory', most)}: mainly weights, which no cache spares)."
+
+
+def _sparse(found: Reuse) -> Iterator[str]:
+    if len(found.choices) < 2:
+        return
+    one, whole = found.choices[0], found.choices[-1]
+    saved = 1 - (one.flops_state + one.flops_choosing) / whole.flops_state
+    yield (
+        f"Reading {one.latents:,} of {whole.latents:,} latents saves {100 * saved:.2g}% of a query behind stored mixer KV, and "
+        f"{100 * (1 - one.flops_u / whole.flops_u):.0f}% of one from u, whose mixer has fewer rows."
+    )

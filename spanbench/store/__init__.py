@@ -1,0 +1,1 @@
+"""Latents that outlive the process: on disk, found by what they mean, used again."""

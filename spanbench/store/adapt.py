@@ -1,0 +1,104 @@
+"""Latents of one model for another: a ridge map fitted on latents of the same spans, and what chance alone would give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from spanbench.errors import UsageError
+
+__all__ = ["Adapter", "Fit", "evaluate", "fit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A linear map with an offset, in float64: u of model A (K x Za) -> u of model B (K x Zb)."""
+
+    weight_ZaxZb: Tensor
+    offset_Zb: Tensor
+
+    def apply(self, u_KxZ: Tensor) -> Tensor:
+        """Return what model B's latents of the same spans would be, in the element type of the input."""
+        return (u_KxZ.double() @ self.weight_ZaxZb + self.offset_Zb).to(u_KxZ.dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How well a map does on spans it was not fitted on.
+
+    R² is 1 for a perfect map and 0 for one that says the fitted spans' mean; below 0 is worse than that. The controls must be
+    far below: `zero` maps nothing at all to model B's mean, `shuffled` was fitted on pairs that do not belong together.
+    """
+
+    adapter: Adapter
+    fitted: int
+    held_out: int
+    r2: float
+    zero: float
+    shuffled: float
+
+
+def fit(u_a: Tensor, u_b: Tensor, ridge: float) -> Adapter:
+    """Fit the map on paired spans (K x Za, K x Zb) by the normal equations, in float64.
+
+    W = (X'X + ridge·K·s·I)^-1 X'Y of centred X and Y, s the mean square of X: `ridge` has no unit, and means the same for
+    latents of any scale and any number of spans. The offset is not shrunk (Hoerl and Kennard, 1970).
+
+    Raises:
+        UsageError: no pairs, unequal numbers of them, values that are not finite, a negative ridge, or ridge 0 with a
+            singular system.
+    """
+    _check(u_a, u_b, ridge)
+    x, y = u_a.double(), u_b.double()
+    mean_x, mean_y = x.mean(0), y.mean(0)
+    x, y = x - mean_x, y - mean_y
+    gram = x.T @ x
+    gram.diagonal().add_(ridge * x.square().sum().item() / x.shape[1])
+    try:
+        weight = torch.linalg.solve(gram, x.T @ y)
+    except torch.linalg.LinAlgError:
+        raise UsageError(f"adapt: {len(x)} pairs of spans do not determine {x.shape[1]} values; take more spans or ridge above 0") from None
+    return Adapter(weight, mean_y - mean_x @ weight)
+
+
+def evaluate(u_a: Tensor, u_b: Tensor, ridge: float, *, held_out: float = 0.25, seed: int = 0) -> Fit:
+    """Fit on a part of the pairs, drawn with a seed, and say how well the map does on the rest, beside both controls.
+
+    Raises:
+        UsageError: see `fit`; or a share that leaves fewer than two spans on either side.
+    """
+    _check(u_a, u_b, ridge)
+    out = round(len(u_a) * held_out)
+    if min(out, len(u_a) - out) < 2:
+        raise UsageError(f"adapt: {len(u_a)} pairs of spans with {held_out:g} held out leave fewer than 2 on a side; take more spans")
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(u_a), generator=generator)
+    test, train = order[:out].to(u_a.device), order[out:].to(u_a.device)
+    adapter = fit(u_a[train], u_b[train], ridge)
+    wrong = fit(u_a[train], u_b[train.roll(1)], ridge)
+    mean = u_b[train].double().mean(0)
+    return Fit(
+        adapter=adapter,
+        fitted=len(train),
+        held_out=out,
+        r2=_r2(adapter.apply(u_a[test].double()), u_b[test], mean),
+        zero=_r2(adapter.apply(torch.zeros_like(u_a[test].double())), u_b[test], mean),
+        shuffled=_r2(wrong.apply(u_a[test].double()), u_b[test], mean),
+    )
+
+
+def _r2(said: Tensor, true: Tensor, mean_Z: Tensor) -> float:
+    """Return 1 - squared error over that of the mean; the mean is the fitted spans', which a map without input would say."""
+    error, spread = (true.double() - said).square().sum(), (true.double() - mean_Z).square().sum()
+    return 1.0 - (error / spread).item() if spread else float("nan")
+
+
+def _check(u_a: Tensor, u_b: Tensor, ridge: float) -> None:
+    if len(u_a) != len(u_b) or not len(u_a):
+        raise UsageError(f"adapt: {len(u_a)} and {len(u_b)} latents are no pairs; give both models' latents of the same spans")
+    if not (u_a.isfinite().all() and u_b.isfinite().all()):
+        raise UsageError("adapt: the latents hold NaN or infinity; give finite ones")
+    if not 0 <= ridge < float("inf"):
+        raise UsageError(f"adapt: ridge {ridge:g} must be 0 or more, and finite")

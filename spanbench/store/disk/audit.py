@@ -1,0 +1,213 @@
+"""`verify`: every record of every shard held against its checksum, and the index against the shards both ways.
+
+A repair never touches a record that is whole where it is: a shard that is as it should be stays as it is, and of one that is not
+every whole record is written into a new one before the old one goes.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from spanbench.store.disk.folder import leftovers, shard_names
+from spanbench.store.disk.index import ROWS, ShardRow, hash_of
+from spanbench.store.disk.shard import Shard, read_layout
+from spanbench.store.disk.shelf import Held, Shelf
+
+__all__ = ["Audit", "Finding", "adopt", "audit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it should be.
+
+    `harm` is False for what no record needs, such as the files of a writer that was killed. `lost` counts records of the index whose
+    bytes are gone; `repaired` says whether the store is right again without them.
+    """
+
+    where: str
+    what: str
+    harm: bool = True
+    lost: int = 0
+    repaired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What `verify` saw: how many shards and records are as they should be, and what is not."""
+
+    shards: int
+    records: int
+    raw_bytes: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def harmed(self) -> bool:
+        """Whether something is wrong that was not repaired."""
+        return any(finding.harm and not finding.repaired for finding in self.findings)
+
+    @property
+    def lost(self) -> int:
+        """Records that are gone."""
+        return sum(finding.lost for finding in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One shard held against the index: its whole records that belong in the index, how many were lost, and what is wrong."""
+
+    whole: tuple[Held, ...]
+    lost: int
+    wrong: str
+
+    @property
+    def nbytes(self) -> int:
+        return sum(memoryview(part).nbytes for held in self.whole for part in held.record.parts)
+
+
+class _Places:
+    """The index's records in the order of their places; 12 bytes each."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self.places, self.hashes = array("Q"), array("i")
+        for hashed, place in shelf.index.all_places():
+            self.places.append(place)
+            self.hashes.append(hashed)
+
+    def of(self, shard: int) -> dict[int, int]:
+        """Return the hash of each row of a shard that is a record."""
+        start, end = (bisect_left(self.places, number * ROWS) for number in (shard, shard + 1))
+        return {self.places[at] % ROWS: self.hashes[at] for at in range(start, end)}
+
+
+def audit(shelf: Shelf, *, repair: bool) -> Audit:
+    """Check a store; with `repair` under the write lock, one change for all.
+
+    Raises:
+        StoreBusy, StoreFull, NoStore: a repair that could not be made; nothing was changed.
+    """
+    if not repair:
+        return _audit(shelf, repair=False)
+    with shelf.changing():
+        return _audit(shelf, repair=True)
+
+
+def _audit(shelf: Shelf, *, repair: bool) -> Audit:
+    with shelf.index.told():
+        shards, places = shelf.index.shards(), _Places(shelf)
+        known = {shard.id for shard in shards}
+    findings: list[Finding] = []
+    records = raw_bytes = good = 0
+    for shard in shards:
+        seen = _seen(shelf, shard, places.of(shard.id))
+        if seen.wrong and not repair and not _still_there(shelf, shard):
+            continue  # another process merged it meanwhile
+        records, raw_bytes, good = records + len(seen.whole), raw_bytes + seen.nbytes, good + (not seen.wrong)
+        if seen.wrong:
+            findings.append(_put_right(shelf, shard, seen) if repair else Finding(shelf.path(shard.name).name, seen.wrong, lost=seen.lost))
+    findings += _strays(shelf, places, known, repair=repair)
+    findings += _orphans(shelf, repair=repair)
+    return Audit(good, records, raw_bytes, tuple(findings))
+
+
+def _still_there(shelf: Shelf, shard: ShardRow) -> bool:
+    with shelf.index.reading():
+        now = shelf.index.shard(shard.id)
+    return now is not None and (now.name, now.dead) == (shard.name, shard.dead)
+
+
+def _seen(shelf: Shelf, shard: ShardRow, live: dict[int, int]) -> _Seen:
+    """Hold one shard against what the index says of it."""
+    try:
+        file = shelf.shard(shard)
+    except OSError as error:
+        return _Seen((), len(live), f"cannot be read ({error.strerror}); {len(live):,} records are gone")
+    counted = len(live) == shard.rows - shard.dead  # else rows of the index are lost, and every whole record belongs back into it
+    whole, torn, strange = [], 0, 0
+    for row, record in enumerate(file.all_records()):
+        agrees = row in live and hash_of(shard.space, record.key) == live[row]
+        if record.whole and (row in live or not counted):
+            whole.append(Held(record, shard.written))
+            strange += not agrees
+        elif row in live:
+            torn += 1
+    beyond = sum(row >= shard.rows for row in live)
+    return _Seen(tuple(whole), torn, _wrong(file, torn, strange + beyond, counted=counted))
+
+
+def _wrong(file: Shard, torn: int, disagreed: int, *, counted: bool) -> str:
+    told = []
+    if torn:
+        told.append(f"{torn:,} of its records are not what was written")
+    if disagreed:
+        told.append(f"the index and the shard disagree on {disagreed:,} records")
+    elif not counted:
+        told.append("the index counts its records wrongly")
+    if not file.as_written:
+        told.append("its header or its length is not what was written")
+    return "; ".join(told)
+
+
+def _put_right(shelf: Shelf, shard: ShardRow, seen: _Seen) -> Finding:
+    """Write what is whole into a new shard, and let the old one go."""
+    shelf.index.clear_records(shard.id)
+    shelf.drop(shard)
+    fresh = _unknown(shelf, shard.space, seen.whole)
+    if fresh:
+        shelf.write(shard.space, *shelf.index.spaces()[shard.space], fresh)
+    return Finding(shelf.path(shard.name).name, seen.wrong, lost=seen.lost, repaired=True)
+
+
+def _unknown(shelf: Shelf, space: int, held: tuple[Held, ...]) -> list[Held]:
+    """Return the records that the index does not name elsewhere, each once."""
+    once = {one.record.key: one for one in held}
+    places = shelf.find(space, list(once), gone_too=True)
+    return [one for one, place in zip(once.values(), places, strict=True) if place is None]
+
+
+def _strays(shelf: Shelf, places: _Places, known: set[int], *, repair: bool) -> Iterator[Finding]:
+    """Find records of shards that the index does not know."""
+    strays = sorted({place // ROWS for place in places.places} - known)
+    for number in strays:
+        lost = len(places.of(number))
+        if repair:
+            shelf.index.clear_records(number)
+        yield Finding(shelf.index.path.name, f"{lost:,} records are in a shard that is not known", lost=lost, repaired=repair)
+
+
+def _orphans(shelf: Shelf, *, repair: bool) -> Iterator[Finding]:
+    """Find files that the index does not name: of writers that were killed, or of shards that were merged."""
+    for path in leftovers(shelf.folder):
+        if repair:
+            path.unlink(missing_ok=True)
+        yield Finding(path.name, "is of a write that was never finished, or is being written", harm=False, repaired=repair)
+    with shelf.index.told():
+        named = {shard.name for shard in shelf.index.shards()}
+    for name in shard_names(shelf.folder):
+        if name not in named and name not in shelf.gone:
+            what = adopt(shelf, name) if repair else "the index does not name it: its writer was killed, or it was merged into another"
+            yield Finding(shelf.path(name).name, what, harm=False, repaired=repair)
+
+
+def adopt(shelf: Shelf, name: str) -> str:
+    """Take the records of a shard that the index does not name into it, those that it has not; say what was done.
+
+    A file whose header cannot be read is left alone: it may be somebody else's.
+    """
+    layout = read_layout(shelf.path(name))
+    if layout is None:
+        return "is no shard that can be read; it was left as it is"
+    file = Shard(shelf.path(name), layout)
+    records = list(file.all_records())
+    number = shelf.space_for(layout.space, layout.fields)
+    fresh = _unknown(shelf, number, tuple(Held(record) for record in records if record.whole))
+    if len(fresh) == layout.rows and file.as_written:
+        shelf.name(number, name, fresh)
+    else:
+        if fresh:
+            shelf.write(number, layout.space, layout.fields, fresh)
+        shelf.let_go(name)
+    torn = sum(not record.whole for record in records)
+    return f"{len(fresh):,} of its records were not in the index, and are now" + (f"; {torn:,} were torn" if torn else "")

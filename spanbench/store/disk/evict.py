@@ -1,0 +1,158 @@
+"""Making room: the least recently used records go, and what is left is packed into few full shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from spanbench.store.disk.faults import StoreBusy, StoreFull
+from spanbench.store.disk.folder import leftovers, shard_names
+from spanbench.store.disk.index import ROWS, ShardRow, layout_of, shard_of
+from spanbench.store.disk.shelf import SHARD_BYTES, Held, Shelf
+
+__all__ = ["Freed", "collect", "evict"]
+
+INDEX_BYTES = 24
+"""About the bytes of one record in the index, on pages that are not full."""
+ROUNDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """What `gc` did; bytes are those of the index and all shards."""
+
+    evicted: int
+    """Records that went."""
+    leftovers: int
+    """Files of writes that were never finished, or of shards that no record needs."""
+    bytes_before: int
+    bytes_after: int
+    shards_before: int
+    shards_after: int
+    damaged: int
+    """Shards that were left as they are, since not all of their records are whole; `verify` tells of them."""
+
+
+def collect(shelf: Shelf, limit: int | None) -> Freed:
+    """Take away what no record needs, evict down to `limit` bytes, and pack what is left. Each step is a change of its own.
+
+    Packing needs room for one more shard at a time; the index is packed too where the disk has room for a copy of it.
+
+    Raises:
+        StoreFull, StoreBusy, NoStore: what was done before stays done.
+    """
+    with shelf.index.reading():
+        before, shards_before = shelf.nbytes, len(shelf.index.shards())
+    swept = _sweep(shelf)
+    evicted, damaged = 0, _pack(shelf)
+    if limit is not None:
+        _pack_index(shelf)  # what its pages waste is no reason to evict
+        evicted = _down_to(shelf, limit)
+    with shelf.changing():
+        shelf.index.drop_empty_spaces()
+    _pack_index(shelf)
+    with shelf.index.reading():
+        return Freed(evicted, swept, before, shelf.nbytes, shards_before, len(shelf.index.shards()), damaged)
+
+
+def _down_to(shelf: Shelf, limit: int) -> int:
+    """Evict and pack in turn until the files are no larger than the limit: how much a record takes is known only about."""
+    evicted, target = 0, limit
+    for _ in range(ROUNDS):
+        with shelf.index.reading():
+            over = shelf.nbytes - limit
+        if over <= 0:
+            break
+        gone = evict(shelf, target)
+        evicted, target = evicted + gone, target - over // 8
+        _pack(shelf)
+        _pack_index(shelf)
+    return evicted
+
+
+def _sweep(shelf: Shelf) -> int:
+    """Take away files that no record needs; under the write lock, so that none of them is being written."""
+    with shelf.changing():
+        named = {shard.name for shard in shelf.index.shards()}
+        gone = [*leftovers(shelf.folder), *(shelf.path(name) for name in shard_names(shelf.folder) if name not in named)]
+        for path in gone:
+            path.unlink(missing_ok=True)
+    return len(gone)
+
+
+def evict(shelf: Shelf, limit: int) -> int:
+    """Take the least recently used records out, in one change, until what is left should need at most `limit` bytes.
+
+    The room of a shard is free once it has no record left, or at the next packing.
+
+    Returns:
+        How many records went.
+    """
+    with shelf.changing():
+        spaces = shelf.index.spaces()
+        shards = {shard.id: shard for shard in shelf.index.shards()}
+        size = {shard.id: layout_of(*spaces[shard.space], shard.rows).record_bytes + 20 + INDEX_BYTES for shard in shards.values()}
+        total, gone = sum((shard.rows - shard.dead) * size[shard.id] for shard in shards.values()), []
+        for hashed, place in shelf.index.least_used():
+            if total <= limit:
+                break
+            gone.append((hashed, place))
+            total -= size[shard_of(place)]
+        shelf.index.remove_hashed(gone)
+        shelf.bury(place for _, place in gone)
+    return len(gone)
+
+
+def _pack(shelf: Shelf) -> int:
+    """Write shards that are small, or have rows that are no records, into full ones; return how many could not be read whole."""
+    damaged = 0
+    with shelf.index.reading():
+        groups = list(_groups(shelf))
+    for group in groups:
+        with shelf.changing():
+            damaged += _merge(shelf, group)
+    return damaged
+
+
+def _merge(shelf: Shelf, group: list[ShardRow]) -> int:
+    taken: list[Held] = []
+    damaged = 0
+    for shard in group:
+        now = shelf.index.shard(shard.id)
+        if now is None or now.name != shard.name:  # another process was here first
+            continue
+        held = shelf.take(now)
+        taken, damaged = taken + (held or []), damaged + (held is None)
+    if taken:
+        number = group[0].space
+        shelf.write(number, *shelf.index.spaces()[number], taken)
+    return damaged
+
+
+def _groups(shelf: Shelf) -> Iterator[list[ShardRow]]:
+    """Yield shards of one space that belong into one."""
+    for number, (space, fields) in shelf.index.spaces().items():
+        record_bytes = max(1, layout_of(space, fields, 1).record_bytes)
+        most = min(ROWS, max(1, SHARD_BYTES // record_bytes))
+        group: list[ShardRow] = []
+        rows = 0
+        for shard in shelf.index.shards():
+            if shard.space != number or (shard.dead == 0 and shard.rows * 2 > most):
+                continue
+            if group and rows + shard.rows - shard.dead > most:
+                yield from _worth(group)
+                group, rows = [], 0
+            group.append(shard)
+            rows += shard.rows - shard.dead
+        yield from _worth(group)
+
+
+def _worth(group: list[ShardRow]) -> Iterator[list[ShardRow]]:
+    if len(group) > 1 or any(shard.dead for shard in group):
+        yield group
+
+
+def _pack_index(shelf: Shelf) -> None:
+    with suppress(StoreBusy, StoreFull):  # it is only larger than it need be
+        shelf.index.vacuum()

@@ -1,0 +1,89 @@
+"""A store whose index is gone or damaged: a new one is made of what the shards hold, since they carry their keys."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from spanbench.store.disk.audit import Audit, Finding, adopt, audit
+from spanbench.store.disk.entry import Document
+from spanbench.store.disk.faults import CorruptStore, NoStore
+from spanbench.store.disk.folder import open_index, shard_names
+from spanbench.store.disk.index import INDEX, Index
+from spanbench.store.disk.shard import sync_folder
+from spanbench.store.disk.shelf import Shelf
+
+__all__ = ["audit_folder"]
+
+REBUILT = f"{INDEX}.rebuilt"
+
+
+def audit_folder(folder: Path, *, repair: bool = False) -> Audit:
+    """Check a store as `Store.verify` does, and one whose index is gone or damaged too; `repair` rebuilds that from the shards.
+
+    Documents that the damaged index still gives are kept; those of one that is gone are lost, their spans are not. No other process may
+    use the store while its index is rebuilt.
+
+    Raises:
+        NoStore, NewerStore: it is no store that this version can read.
+    """
+    try:
+        index = open_index(folder, create=False, read_only=False)
+    except CorruptStore as error:
+        return _without_index(folder, str(error), repair=repair)
+    with closing(Shelf(folder, index)) as shelf:
+        faults = index.faults()
+        if not faults:
+            return audit(shelf, repair=repair)
+    return _without_index(folder, f"the index is damaged: {faults[0]}", repair=repair)
+
+
+def _without_index(folder: Path, what: str, *, repair: bool) -> Audit:
+    if not repair:
+        return Audit(0, 0, 0, (Finding(INDEX, what),))
+    documents = _documents(folder / INDEX)
+    _remove(folder / REBUILT)
+    _fill(folder, documents)
+    # Whatever comes now, the folder has a damaged index, none, or the new one; never the new one with the old one's journal.
+    _journal(folder / INDEX).unlink(missing_ok=True)
+    (folder / REBUILT).replace(folder / INDEX)
+    sync_folder(folder)
+    with closing(Shelf(folder, open_index(folder, create=False, read_only=False))) as shelf:
+        after = audit(shelf, repair=True)
+    told = Finding(INDEX, f"{what}; rebuilt, with {len(documents):,} documents", repaired=True)
+    return Audit(after.shards, after.records, after.raw_bytes, (told, *after.findings))
+
+
+def _fill(folder: Path, documents: list[Document]) -> None:
+    index = Index(folder / REBUILT)
+    index.create()
+    with closing(Shelf(folder, index)) as shelf:
+        for name in shard_names(folder):
+            with shelf.changing():
+                adopt(shelf, name)
+        with shelf.changing():
+            for document in documents:
+                index.write_document(document)
+    _journal(folder / REBUILT).unlink(missing_ok=True)
+
+
+def _documents(path: Path) -> list[Document]:
+    """Return the documents that a damaged index still gives."""
+    found: list[Document] = []
+    try:
+        with closing(Index(path, read_only=True)) as index:
+            if not index.empty:
+                found.extend(one for name in index.documents() if (one := index.document(name)) is not None)
+    except (sqlite3.Error, CorruptStore, NoStore, ValueError):  # what came before the damage is kept
+        pass
+    return found
+
+
+def _journal(path: Path) -> Path:
+    return path.with_name(f"{path.name}-journal")
+
+
+def _remove(path: Path) -> None:
+    for one in (path, _journal(path)):
+        one.unlink(missing_ok=True)

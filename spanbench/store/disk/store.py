@@ -1,0 +1,284 @@
+"""The store: records by key, documents by name, in one folder that several processes may use at once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from spanbench.errors import UsageError, suggest
+from spanbench.store.disk.audit import Audit, audit
+from spanbench.store.disk.entry import KEY_BYTES, Document, Entry, Field, JsonValue, RawTensor, Space
+from spanbench.store.disk.evict import Freed, collect, evict
+from spanbench.store.disk.faults import CorruptStore, NoStore, SpaceMismatch, StoreBusy, StoreFull
+from spanbench.store.disk.folder import open_index
+from spanbench.store.disk.index import ShardRow
+from spanbench.store.disk.packing import prepared, runs, tensors
+from spanbench.store.disk.shard import Record
+from spanbench.store.disk.shelf import Found, Held, Shelf
+from spanbench.store.disk.stats import Stats, stats_of
+
+__all__ = ["Store"]
+
+T = TypeVar("T")
+
+TRIES = 20
+"""How often a record is looked for again where another process moved it meanwhile."""
+MARKS = 4096
+"""Uses that are remembered before they are written down."""
+KEPT_SHARE = 0.9
+"""What is left of a limit once a put went over it, so that not every put evicts."""
+
+
+class Store:
+    """An open store; use it as a context manager. Not for several threads: each opens its own."""
+
+    def __init__(self, shelf: Shelf, limit_bytes: int | None) -> None:
+        self._shelf, self._limit = shelf, limit_bytes
+        self._used: dict[tuple[int, bytes], int] = {}
+
+    @classmethod
+    def open(cls, folder: Path, *, create: bool = False, read_only: bool = False, limit_bytes: int | None = None) -> Store:
+        """Open the store in a folder; `create` makes one in a new or empty folder.
+
+        Past `limit_bytes` (of all files) a put evicts the least recently used records.
+
+        Raises:
+            NoStore: no such folder, a file, a folder of something else, or no permission.
+            NewerStore: a newer version wrote it.
+            CorruptStore: its index is missing or damaged; `audit_folder` repairs it.
+        """
+        return cls(Shelf(folder, open_index(folder, create=create, read_only=read_only)), limit_bytes)
+
+    def close(self) -> None:
+        """Write down what was used, and close all files."""
+        with suppress(StoreBusy, StoreFull, NoStore):  # only the order of eviction is lost with it
+            self._write_marks()
+        self._shelf.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    # ---- records ----------------------------------------------------------------------------------------------------
+
+    def put(self, space: Space, entries: Sequence[Entry]) -> int:
+        """Store records in one commit, all or nothing, on the disk on return; keys that are there already are skipped.
+
+        Returns:
+            How many are new.
+
+        Raises:
+            UsageError: entries that cannot be stored, or do not look like the space's.
+            StoreFull, StoreBusy, NoStore: nothing was kept.
+        """
+        return self.commit({space: entries})
+
+    def commit(self, batches: Mapping[Space, Sequence[Entry]], documents: Sequence[Document] = ()) -> int:
+        """Do what `put` does for several spaces and documents (written over those of the same name) in one commit."""
+        packed = [(space, *prepared(space, entries)) for space, entries in batches.items() if entries]
+        self._check_limit(packed)
+        new = 0
+        with self._shelf.changing():
+            self._apply_marks()
+            for space, fields, records in packed:
+                number = self._shelf.space_for(space, fields)
+                places = self._shelf.find(number, list(records), gone_too=True)
+                fresh = [Held(record) for record, place in zip(records.values(), places, strict=True) if place is None]
+                self._shelf.add(number, space, fields, fresh)
+                new += len(fresh)
+            for document in documents:
+                self._shelf.index.write_document(document)
+        self._used.clear()
+        self._keep_limit()
+        return new
+
+    def _check_limit(self, packed: Sequence[tuple[Space, tuple[Field, ...], dict[bytes, Record]]]) -> None:
+        size = sum(sum(field.nbytes for field in fields) * len(records) for _, fields, records in packed)
+        if self._limit is not None and size > self._limit * KEPT_SHARE:
+            raise StoreFull(f"{str(self._shelf.folder)!r}: {size:,} bytes at once do not fit the limit of {self._limit:,}; raise it")
+
+    def _keep_limit(self) -> None:
+        if self._limit is not None and self._shelf.nbytes > self._limit:
+            evict(self._shelf, int(self._limit * KEPT_SHARE))
+
+    def get(self, space: Space, keys: Sequence[bytes]) -> list[Mapping[str, RawTensor] | None]:
+        """Return the records of some keys, None for each that is not there; their bytes are those that were stored.
+
+        Raises:
+            CorruptStore: a record's bytes are not those that were written, or its shard is gone.
+        """
+        wanted = [key[:KEY_BYTES] for key in keys]
+        return self._retried(lambda: self._get(space, wanted))
+
+    def _retried(self, look: Callable[[], T]) -> T:
+        """Look again where another process moved what was looked for into another shard meanwhile."""
+        gone = ""
+        for _ in range(TRIES):
+            try:
+                return look()
+            except FileNotFoundError as error:
+                gone = str(error.filename)
+        raise CorruptStore(f"{gone!r} is gone, and the index names it; spanbench store verify --repair says what is lost")
+
+    def _get(self, space: Space, keys: Sequence[bytes]) -> list[Mapping[str, RawTensor] | None]:
+        with self._shelf.index.reading():
+            known = self._shelf.space(space)
+            found = [] if known is None else self._shelf.candidates(known[0], keys)
+        if known is None:
+            return [None] * len(keys)
+        number, fields = known
+        records = {(shard.name, row): record for shard, row, record in self._read(found)}
+        answers: list[Mapping[str, RawTensor] | None] = []
+        for key, here in zip(keys, found, strict=True):
+            place = next((one for one in here if records[one.shard.name, one.row].key == key), None)
+            answers.append(None if place is None else tensors(fields, records[place.shard.name, place.row]))
+            if place is not None:
+                self._used[number, key] = place.place
+        if len(self._used) >= MARKS:
+            self._write_marks()
+        return answers
+
+    def _read(self, found: Sequence[Sequence[Found]]) -> Iterator[tuple[ShardRow, int, Record]]:
+        """Read rows that follow one another at once."""
+        rows: dict[ShardRow, set[int]] = defaultdict(set)
+        for one in (one for here in found for one in here):
+            rows[one.shard].add(one.row)
+        for shard, wanted in rows.items():
+            file = self._shelf.shard(shard)
+            for start, count in runs(sorted(wanted)):
+                for row, record in enumerate(file.records(start, count), start):
+                    if not record.whole:
+                        raise CorruptStore(
+                            f"{str(file.path)!r}: record {row} is not what was written; spanbench store verify --repair takes it out"
+                        )
+                    yield shard, row, record
+
+    def has(self, space: Space, keys: Sequence[bytes]) -> list[bool]:
+        """Return which records are there, by the keys in the shards; their other bytes are not read.
+
+        Raises:
+            CorruptStore: a shard is gone.
+        """
+        wanted = [key[:KEY_BYTES] for key in keys]
+        return self._retried(lambda: self._has(space, wanted))
+
+    def _has(self, space: Space, keys: Sequence[bytes]) -> list[bool]:
+        with self._shelf.index.reading():
+            known = self._shelf.space(space)
+            found = [] if known is None else self._shelf.find(known[0], keys)
+        return [one is not None for one in found] if known is not None else [False] * len(keys)
+
+    def delete(self, space: Space, keys: Sequence[bytes]) -> int:
+        """Take records away in one commit; their bytes are freed by `gc`, or when their shard has none left.
+
+        Returns:
+            How many there were.
+        """
+        with self._shelf.changing():
+            known = self._shelf.space(space)
+            if known is None:
+                return 0
+            unique = list(dict.fromkeys(key[:KEY_BYTES] for key in keys))
+            found = [
+                (key, one) for key, one in zip(unique, self._shelf.find(known[0], unique, gone_too=True), strict=True) if one is not None
+            ]
+            self._shelf.index.remove(known[0], [(key, one.place) for key, one in found])
+            self._shelf.bury(one.place for _, one in found)
+        return len(found)
+
+    # ---- spaces -----------------------------------------------------------------------------------------------------
+
+    def spaces(self) -> list[Space]:
+        """Return the spaces of which the store has records, in the order in which they came."""
+        with self._shelf.index.reading():
+            held = {shard.space for shard in self._shelf.index.shards() if shard.dead < shard.rows}
+            return [space for number, (space, _) in self._shelf.index.spaces().items() if number in held]
+
+    def require(self, space: Space) -> None:
+        """Refuse a store that holds records of this kind, but none of this space; an empty one fits all.
+
+        Raises:
+            SpaceMismatch: what it holds and what was asked for.
+        """
+        held = [known for known in self.spaces() if known.kind == space.kind]
+        if held and space not in held:
+            raise SpaceMismatch(
+                f"{str(self._shelf.folder)!r} holds {'; '.join(map(str, held))}; asked for was {space}: "
+                "take the same weights, span and dtype, or another store"
+            )
+
+    # ---- documents --------------------------------------------------------------------------------------------------
+
+    def write_document(self, name: str, manifest: Mapping[str, JsonValue], ids: bytes = b"") -> None:
+        """Write a document, over one of the same name, in a commit of its own."""
+        self.commit({}, [Document(name, manifest, ids)])
+
+    def document(self, name: str) -> Document:
+        """Return a document.
+
+        Raises:
+            UsageError: there is none of this name.
+        """
+        with self._shelf.index.reading():
+            found = self._shelf.index.document(name)
+        if found is None:
+            raise self._unknown(name)
+        return found
+
+    def documents(self) -> list[str]:
+        """Return the documents' names, sorted."""
+        with self._shelf.index.reading():
+            return self._shelf.index.documents()
+
+    def remove_document(self, name: str) -> None:
+        """Take a document away; the records of its spans stay until they are evicted, since others may share them.
+
+        Raises:
+            UsageError: there is none of this name.
+        """
+        with self._shelf.changing():
+            known = self._shelf.index.remove_document(name)
+        if not known:
+            raise self._unknown(name)
+
+    def _unknown(self, name: str) -> UsageError:
+        names = self.documents()
+        hint = suggest(name, names) if names else "; it has none, spanbench store add adds one"
+        return UsageError(f"{str(self._shelf.folder)!r} has no document {name!r}{hint}")
+
+    # ---- care -------------------------------------------------------------------------------------------------------
+
+    def stats(self) -> Stats:
+        """Return what the store holds, in bytes."""
+        with self._shelf.index.reading():
+            return stats_of(self._shelf)
+
+    def verify(self, *, repair: bool = False) -> Audit:
+        """Check every shard and record, and index against shards both ways; with `repair`, put right what can be."""
+        return audit(self._shelf, repair=repair)
+
+    def gc(self, limit_bytes: int | None = None) -> Freed:
+        """Evict the least recently used records down to a limit (default: the store's own, if any), and pack what is left."""
+        self._write_marks()
+        return collect(self._shelf, self._limit if limit_bytes is None else limit_bytes)
+
+    def _apply_marks(self) -> None:
+        marks: dict[int, list[tuple[bytes, int]]] = defaultdict(list)
+        for (number, key), place in self._used.items():
+            marks[number].append((key, place))
+        for number, rows in marks.items():
+            self._shelf.index.mark(number, rows, self._shelf.now)
+
+    def _write_marks(self) -> None:
+        if not self._used or self._shelf.index.read_only:
+            self._used.clear()
+            return
+        with self._shelf.changing():
+            self._apply_marks()
+        self._used.clear()
