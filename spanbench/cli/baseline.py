@@ -17,7 +17,7 @@ from spanbench.request import read_toml
 
 if TYPE_CHECKING:
     from spanbench.judge.baseline.asked import Asked
-    from spanbench.judge.baseline.file import Baseline, Header
+    from spanbench.judge.baseline.file import Header
     from spanbench.judge.baseline.row import Row
     from spanbench.sweep.grid import Grid
     from spanbench.tally import Convention
@@ -172,8 +172,8 @@ def _possible(header: Header, folder: Path) -> Header:
             refused.append((asked, error))
     if not left:
         raise refused[0][1]
-    for asked, error in refused:
-        typer.echo(f"note: {asked.name} was left out: {error}", err=True)
+    for asked, why in refused:
+        typer.echo(f"note: {asked.name} was left out: {why}", err=True)
     return replace(header, asked=tuple(left))
 
 

@@ -66,7 +66,9 @@ def check(
     if file is None:
         raise UsageError("check: give the file of a baseline, such as baseline.jsonl, or --against a commit")
     checked = _checked(file, closed_form=closed_form)
-    _tell(checked, fmt, summary, benchmark, benchmark_ratios, github=os.environ.get("GITHUB_ACTIONS") == "true" if github is None else github)
+    _tell(
+        checked, fmt, summary, benchmark, benchmark_ratios, github=os.environ.get("GITHUB_ACTIONS") == "true" if github is None else github
+    )
     _refuse_changes(checked)
 
 
@@ -96,9 +98,7 @@ def _checked(file: str, *, closed_form: bool) -> Checked:
     return compare(old, executed(file, old.header), by="ledger")
 
 
-def _tell(
-    checked: Checked, fmt: str, summary: str | None, benchmark: str | None, benchmark_ratios: str | None, *, github: bool
-) -> None:
+def _tell(checked: Checked, fmt: str, summary: str | None, benchmark: str | None, benchmark_ratios: str | None, *, github: bool) -> None:
     """Print the check, and put it where else it is to be seen. Annotations go to standard error, which a job reads too."""
     from spanbench.show.check import benchmark as exported
     from spanbench.show.check import github as actions
@@ -136,5 +136,5 @@ def _refuse_changes(checked: Checked) -> None:
 
     if checked.changes:
         more = len(checked.changes) - 1
-        others = f" (and {more:,} more row{'s' if more > 1 else ''})" if more else ""
-        raise BaselineChanged(sentence(checked.changes[0], checked.path, checked.accept) + others)
+        others = f"; and {more:,} more row{'s' if more > 1 else ''}" if more else ""
+        raise BaselineChanged(f"{sentence(checked.changes[0], checked.path)}{others}; accept with: {checked.accept}")

@@ -14,7 +14,7 @@ from spanbench.cli.options import Format, Verify, takes_request
 from spanbench.cli.output import progress, put
 from spanbench.cli.values import completed
 from spanbench.errors import NothingMeasured, UsageError
-from spanbench.point import ALL_REGIMES
+from spanbench.point import ALL_REGIMES, check_choice
 from spanbench.request import MAX, Request
 
 if TYPE_CHECKING:
@@ -109,6 +109,8 @@ def _from_flags(request: Request, least: str | None, most: str | None, quantity:
     check_limits(low, high, "--min and --max")
     check_quantity(quantity, "--quantity")
     check_stage(stage, "--stage")
+    for regime in request.regimes:
+        check_choice("--regime", regime, ALL_REGIMES)
     return [
         Gate(replace(request, regimes=(regime,)), quantity, regime, stage, low, high, number=number)
         for number, regime in enumerate(dict.fromkeys(request.regimes), start=1)

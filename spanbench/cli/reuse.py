@@ -109,13 +109,22 @@ def reuse(
     request = _with_heads(request, kv_heads)
     queries, documents = numbers("--queries")(queries), numbers("--documents")(documents)
     _check_files(out, plot)
+    from spanbench.cli.guard import check_device
+    from spanbench.measure.energy import get_meter
+
     asked = _asked(request, query_tokens, queries, documents, flops_per_second)
-    from spanbench.run.reuse import count_reuse
+    if run is not False:
+        check_device(asked.point.device)
+        get_meter(meter)  # an unknown name is refused before any work is done
+    from spanbench.run.reuse import count_reuse, run_reuse
+    from spanbench.run.timing import meter_of
     from spanbench.show.reuse import Shown, data, render_reuse
 
     with progress() as tell:
         tell("counting", 0, 1)
         found = count_reuse(asked)
+        if run is not False:
+            found = run_reuse(asked, found, meter_of(meter, asked.point), max_time, must_run=run is True, progress=tell)
         reference, why = _document_scale(asked, request)
     shown = Shown(found, reference, why)
     _append(out, data(shown))
@@ -138,7 +147,7 @@ def _asked(
     """Refuse whatever cannot be, before anything is counted."""
     from spanbench.cli.guard import checked_point
     from spanbench.judge.reuse.result import Rate
-    from spanbench.run.reuse import Asked
+    from spanbench.run.reuse import Asked, drawn
 
     if query_tokens < 1:
         raise UsageError(f"--query-tokens {query_tokens}: must be at least 1")
@@ -146,6 +155,9 @@ def _asked(
         raise UsageError(f"--batch {request.batch}: reuse reads one document at a time; leave it out")
     longest = max(documents) + (query_tokens - 1) // (request.row_tokens or query_tokens) + 1
     point, prompt, convention = checked_point(request, times=longest)
+    if request.prompt is None and prompt.repeats > 1:
+        prompt = drawn(prompt, prompt.vocab - 1, request.seed, query_tokens)
+        point = replace(point, prompt=prompt.digest)
     rate = Rate(flops_per_second, "--flops-per-second") if flops_per_second is not None else None
     return Asked(point, prompt, query_tokens, queries, documents, convention, rate)
 

@@ -33,7 +33,7 @@ def closed_rows(asked: Asked, point: Point, prompt: Prompt, convention: Conventi
     ]
 
 
-def closed_layers(point: Point, arm: str, convention: Convention) -> dict[Regime, dict[str, Sequence[int]]]:
+def closed_layers(point: Point, arm: str, convention: Convention) -> dict[str, dict[str, Sequence[int]]]:
     """Return regime → stage → FLOPs of each layer, in score and prefill, where these are asked for.
 
     The layers of a stack are equal: each costs what one more would add to the stage.

@@ -168,22 +168,28 @@ def _hooked(subject: Subject, ledger: _Ledger) -> Iterator[None]:
     def rows(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         ledger.account.tally += Tally(mlp_rows=next(tensors_in((args, kwargs))).shape[:-1].numel())
 
-    def begin(layer: nn.Module, _: tuple[Any, ...]) -> None:
-        ledger.layer = subject.layers[layer]
-
-    def end(_layer: nn.Module, _args: tuple[Any, ...], _result: Any) -> None:
-        ledger.layer = None
-
     with ExitStack() as hooks:
         for module in subject.stages:
             hooks.callback(module.register_forward_pre_hook(enter, with_kwargs=True).remove)
             hooks.callback(module.register_forward_hook(leave).remove)
         for mlp in subject.mlps:
             hooks.callback(mlp.register_forward_pre_hook(rows, with_kwargs=True).remove)
-        for layer in subject.layers:
-            hooks.callback(layer.register_forward_pre_hook(begin).remove)
-            hooks.callback(layer.register_forward_hook(end).remove)
+        _follow_layers(subject, ledger, hooks)
         yield
+
+
+def _follow_layers(subject: Subject, ledger: _Ledger, hooks: ExitStack) -> None:
+    """Follow which of the layers that are to be told apart is running."""
+
+    def begin(layer: nn.Module, _: tuple[Any, ...]) -> None:
+        ledger.layer = subject.layers[layer]
+
+    def end(_layer: nn.Module, _args: tuple[Any, ...], _result: Any) -> None:
+        ledger.layer = None
+
+    for layer in subject.layers:
+        hooks.callback(layer.register_forward_pre_hook(begin).remove)
+        hooks.callback(layer.register_forward_hook(end).remove)
 
 
 def _counted(subject: Subject, ledger: _Ledger, logits: Tensor, kept: Kept) -> Counted:

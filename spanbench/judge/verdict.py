@@ -17,7 +17,7 @@ blocks are in no interval, so these rates hold whatever it said.
 
 Two processes of the very same code may differ for as long as they live (by where their memory lies). Each program therefore
 runs in two. Where equal processes differ by 1% (one standard deviation), still less than one check in a hundred of two equal
-programs is called worse; where they differ by 3%, it was one in forty of those that were simulated.
+programs is called worse; where they differ by 3%, it was about three in a hundred of those that were simulated.
 
 The floor: beside the blocks run others of one program against itself, in processes of their own as head and base are. What
 their ratio is away from 1, with its own 99% interval, is what this machine makes out of nothing. A tolerance below it is
@@ -142,7 +142,7 @@ def _verdict(ratio: Estimate, floor: float | None, tolerance: float) -> tuple[Ve
     if floor > tolerance:
         return (
             "inconclusive",
-            f"one program against itself differs by up to {_percent(floor)} here, more than the tolerance of {tolerance:.2%}",
+            f"one program against itself may differ by {_percent(floor)} here, beyond the tolerance of {tolerance:.2%}",
         )
     return _placed(ratio.low, ratio.high, 1 + tolerance)
 

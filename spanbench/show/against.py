@@ -39,7 +39,7 @@ def page(found: AgainstResult) -> Page:
 def sentence(row: AgainstRow) -> str:
     """Return one verdict as a line: which arm and regime, the ratio with its interval, and why nothing is told, where it is not."""
     judged = row.judged
-    ratio = f"head/base {_ratio(judged.ratio)} ({_interval(judged.ratio)})"
+    ratio = f"head/base {_ratio(judged.ratio)} (99%: {_interval(judged.ratio)})"
     return f"{row.arm} {row.regime}: {judged.verdict}, {ratio}{f'; {judged.reason}' if judged.reason else ''}"
 
 
@@ -101,7 +101,7 @@ def _ratio(ratio: Estimate) -> str:
 
 
 def _interval(ratio: Estimate) -> str:
-    return MISSING if ratio.low is None or ratio.high is None else f"{ratio.low:.4f} to {ratio.high:.4f}"
+    return MISSING if ratio.low is None or ratio.high is None else f"{ratio.low:.3f}–{ratio.high:.3f}"
 
 
 def _counts(row: AgainstRow) -> Iterator[str]:

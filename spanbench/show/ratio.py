@@ -21,10 +21,12 @@ from spanbench.units import full, short
 __all__ = ["Gated", "page", "render_ratio", "workflow_commands"]
 
 MISSING = "–"
-NAME = 24
-"""Columns of a gate's name where a table has no more room."""
+NAME = 22
+"""Columns of a name that somebody gave a gate, where a table has no more room."""
 VERDICTS = {True: "holds", False: "FAILS", None: "no ratio"}
 _FORMULA = "Counted by the closed form alone: no model was executed, so a changed model is not seen."
+
+_NO_SPAN = "Where fewer tokens than a span are read no span is complete: there is no latent, and the ratio says nothing about latents."
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,8 @@ def _blocks(gated: Gated) -> Iterator[Text | Table]:
     told = [sentence(one) for one in gated.judged if one.holds is False]
     missing = [f"{one.gate.title}: no ratio, {one.reason}" for one in gated.judged if one.holds is None]
     yield from (Text(f"{line}.", hang=2) for line in (*told, *missing))
+    if any(not one.point.windows.complete for one in gated.judged):
+        yield Text(_NO_SPAN, "note", hang=2)
     yield Text(_FORMULA if gated.closed_form else f"Checked, tolerance 0: {', '.join(gated.verified)}.", "note", hang=2)
     yield Text("Limits are compared exactly, as fractions of whole numbers; the figures shown are rounded.", "note", hang=2)
 
@@ -120,11 +124,12 @@ def _heading(one: Judged) -> str:
 
 def _row(one: Judged) -> Row:
     figures = [_figure(one.gate.quantity, value) for value in (one.token, one.latent)]
-    return Row((_name(one.gate.title), *figures, _ratio(one), one.gate.limits, _verdict_of(one)))
+    return Row((_name(one), *figures, _ratio(one), one.gate.limits, _verdict_of(one)))
 
 
-def _name(title: str) -> Cell:
-    return Cell(f"  {textwrap.shorten(title, NAME, placeholder=' …')}", f"  {title}")
+def _name(one: Judged) -> Cell:
+    name = one.gate.name and textwrap.shorten(one.gate.name, NAME, placeholder=" …")
+    return Cell(f"  {name or one.gate.asked}", f"  {one.gate.title}")
 
 
 def _figure(quantity: str, value: int | None) -> Cell:

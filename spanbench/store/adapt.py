@@ -28,16 +28,17 @@ class Adapter:
 class Fit:
     """How well a map does on spans it was not fitted on.
 
-    R² is 1 for a perfect map and 0 for one that says the fitted spans' mean; below 0 is worse than that. The controls must be
-    far below: `zero` maps nothing at all to model B's mean, `shuffled` was fitted on pairs that do not belong together.
+    R² is 1 for a perfect map and 0 for one that says the fitted spans' mean; below 0 is worse than that, and None where the
+    held-out latents do not differ. The controls must be far below: `zero` is the map fed zeros, so what its offset alone says;
+    `shuffled` is a map fitted on pairs that do not belong together.
     """
 
     adapter: Adapter
     fitted: int
     held_out: int
-    r2: float
-    zero: float
-    shuffled: float
+    r2: float | None
+    zero: float | None
+    shuffled: float | None
 
 
 def fit(u_a: Tensor, u_b: Tensor, ridge: float) -> Adapter:
@@ -56,10 +57,9 @@ def fit(u_a: Tensor, u_b: Tensor, ridge: float) -> Adapter:
     x, y = x - mean_x, y - mean_y
     gram = x.T @ x
     gram.diagonal().add_(ridge * x.square().sum().item() / x.shape[1])
-    try:
-        weight = torch.linalg.solve(gram, x.T @ y)
-    except torch.linalg.LinAlgError:
-        raise UsageError(f"adapt: {len(x)} pairs of spans do not determine {x.shape[1]} values; take more spans or ridge above 0") from None
+    weight, failed = torch.linalg.solve_ex(gram, x.T @ y)
+    if failed or (not ridge and len(x) <= x.shape[1]):  # so few leave a solution to rounding alone
+        raise UsageError(f"adapt: {len(x)} pairs of spans do not determine {x.shape[1]} values; take more spans, or a ridge above 0")
     return Adapter(weight, mean_y - mean_x @ weight)
 
 
@@ -89,10 +89,10 @@ def evaluate(u_a: Tensor, u_b: Tensor, ridge: float, *, held_out: float = 0.25, 
     )
 
 
-def _r2(said: Tensor, true: Tensor, mean_Z: Tensor) -> float:
-    """Return 1 - squared error over that of the mean; the mean is the fitted spans', which a map without input would say."""
+def _r2(said: Tensor, true: Tensor, mean_Z: Tensor) -> float | None:
+    """Return 1 - squared error over that of the fitted spans' mean, which is what could be said without any input."""
     error, spread = (true.double() - said).square().sum(), (true.double() - mean_Z).square().sum()
-    return 1.0 - (error / spread).item() if spread else float("nan")
+    return 1.0 - (error / spread).item() if spread else None
 
 
 def _check(u_a: Tensor, u_b: Tensor, ridge: float) -> None:

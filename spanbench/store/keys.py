@@ -139,4 +139,4 @@ def _pieces(weight: Tensor, most: int = 2**24) -> Iterator[memoryview]:
     rows = weight if weight.ndim > 1 else weight[None]
     at_once = max(1, most // max(1, rows[0].numel() * weight.element_size()))
     for part in rows.split(at_once):
-        yield memoryview(part.contiguous().cpu().view(torch.uint8).numpy())
+        yield part.contiguous().cpu().flatten().view(torch.uint8).numpy().data

@@ -6,18 +6,18 @@ from collections.abc import Iterator, Mapping
 
 from spanbench.testing.case import QUANTITIES, Case
 
-__all__ = ["described", "first_module"]
+__all__ = ["changed_modules", "described"]
 
 
-def first_module(old: Case, new: Case) -> str | None:
-    """Return the first module whose FLOPs differ, in the order in which the new ones finished; then those that no longer run."""
+def changed_modules(old: Case, new: Case) -> list[str]:
+    """Return the modules whose FLOPs differ, in the order in which the new ones finished; then those that no longer run."""
     order = dict.fromkeys([*new.modules, *old.modules])
-    return next((path for path in order if old.modules.get(path, 0) != new.modules.get(path, 0)), None)
+    return [path for path in order if old.modules.get(path, 0) != new.modules.get(path, 0)]
 
 
 def described(old: Case, new: Case, reasons: Mapping[str, str]) -> list[str]:
     """Return a line for each thing that differs, the telling one first; none where the cases are equal."""
-    changed = [path for path in dict.fromkeys([*new.modules, *old.modules]) if old.modules.get(path, 0) != new.modules.get(path, 0)]
+    changed = changed_modules(old, new)
     lines = [_module(path, old.modules.get(path, 0), new.modules.get(path, 0)) for path in changed[:1]]
     lines += _quantities(old, new, reasons)
     if changed[1:]:

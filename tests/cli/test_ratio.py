@@ -125,7 +125,7 @@ def test_no_gate_at_all_is_exit_code_5(cli: Cli, empty_folder: Path) -> None:
     ],
 )
 def test_a_users_mistake_is_one_line_and_exit_code_2(cli: Cli, arguments: tuple[str, ...], told: str) -> None:
-    assert told in cli.fails("ratio", "--preset", "tiny", *arguments) if "--gates" not in arguments[:1] else cli.fails("ratio", *arguments)
+    assert told in cli.fails("ratio", *arguments)
 
 
 # ---- files ----------------------------------------------------------------------------------------------------------

@@ -79,6 +79,11 @@ def test_pyproject_holds_the_same_under_tool_spanbench(tmp_path: Path) -> None:
     assert [gate.line for gate in ours] == [8, 14, 24]
 
 
+def test_equal_limits_demand_one_ratio(tmp_path: Path) -> None:
+    (gate,) = read_gates(written(tmp_path, ONE + "min = 2\nmax = 2.0"))
+    assert gate.least == gate.most == 2
+
+
 def test_gates_written_as_an_array_have_no_lines(tmp_path: Path) -> None:
     (gate,) = read_gates(written(tmp_path, 'gate = [{quantity = "flops", regime = "prefill", min = 1}]'))
     assert gate.line is None
@@ -110,6 +115,7 @@ def test_a_file_without_a_gate_compares_nothing(tmp_path: Path, name: str, text:
         (ONE + "min = 1\ntokens = true", "gate 1: tokens = True is not a whole number"),
         (ONE + 'min = 1\nbatch = "max"', "gate 1: batch = 'max' depends on the machine's memory"),
         (ONE + "min = 1\n[gate.shape]\nlayerz = 2", "gate 1: [shape]: unknown key 'layerz'"),
+        (ONE + "min = 1\nprompt = '-'", "gate 1: prompt = '-' is standard input"),
         (ONE + "min = 1\nname = 3", "gate 1: name = 3 is not a line of text"),
         (ONE + 'min = 1\nname = "a\\nb"', "is not a line of text"),
         (ONE + "min = 1\n" + ONE + "max = 2\nstage = 'mixer'", "gate 2: stage mixer: only the latent arm"),

@@ -8,8 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from spanbench.model.latent import Latent
 from spanbench.model.pair import Model
 from spanbench.model.speak import Session, blank_session, start_session
+from spanbench.model.speak.extend import forget, mix, open_window
+from spanbench.model.speak.latent import LatentSession
 from spanbench.point import Point
 from tests.model.exact import TOLERANCE, arms, double_points, random_ids
 from tests.model.speak.lanes import apart, held, prefilled, tensors
@@ -102,3 +105,34 @@ def test_more_than_there_is_room_for_is_refused(arm: str) -> None:
     session = blank_session(arms(point)[arm], 1, 4, 4)
     with pytest.raises(ValueError, match="room for"):
         session.read(torch.zeros(1, 8 + point.span, dtype=torch.int64))
+
+
+@settings(max_examples=50)
+@given(double_points(), st.data())
+def test_mixing_again_from_a_row_on_leaves_what_a_prefill_of_the_edited_text_leaves(point: Point, data: st.DataObject) -> None:
+    """Tokens change from a position on: the rows before it are kept, the others made from latents of the new text."""
+    model = arms(point)["latent"]
+    assert isinstance(model, Latent)
+    ids, span = random_ids(point), point.span
+    keep = data.draw(st.integers(0, point.tokens // span))
+    edited = torch.cat((ids[:, : keep * span], (ids[:, keep * span :] + 1) % point.shape.vocab), 1)
+    session, _ = opened(model, ids, point.tokens)
+    assert isinstance(session, LatentSession)
+    with torch.inference_mode():
+        _, before = model.prefill(ids[:, : keep * span]) if keep else (None, None)
+        forget(session, keep, before.other["mixer"][0] if before else None)
+        c, complete = None, point.tokens // span
+        if complete > keep:
+            spans = edited[:, keep * span : complete * span]
+            c = mix(session, model.encoder(model.encoder_embedding(spans.flatten())).unflatten(0, (point.batch, -1)))
+        tail = edited[:, complete * span - (model.carry if complete else 0) :]
+        logits = model.head(open_window(session, tail, c))
+    assert_prefilled(session, model, logits, edited)
+
+
+def test_more_rows_than_there_are_cannot_be_kept() -> None:
+    point = tiny_point(0)
+    session = blank_session(arms(point)["latent"], 1, 2 * point.span, 4)
+    assert isinstance(session, LatentSession)
+    with pytest.raises(ValueError, match="holds 2 spans and cannot keep 3"):
+        forget(session, 3, None)

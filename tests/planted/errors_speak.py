@@ -98,7 +98,7 @@ _RUN = errors_in(
         "step[stage] for step in steps[:-1]) for stage in steps[-1]",
         "token decode",
     ),
-    ("the cheapest for the dearest", "n = max(steps", "n = min(steps", "attention_flops"),
+    ("the cheapest for the dearest", "return max(steps", "return min(steps", "attention_flops"),
 )
 
 _STEPS = errors_in(

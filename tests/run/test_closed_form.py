@@ -16,8 +16,8 @@ from spanbench.count.subject import Subject
 from spanbench.count.verify import equal, same_census, witness
 from spanbench.model.pair import build_pair
 from spanbench.point import POOLS, REGIMES, Point, Regime, Shape
+from spanbench.run.depth import FULL_DEPTH, SHALLOW, shallow
 from spanbench.run.subjects import ids_tensor, meta_ids, subject_of
-from spanbench.run.witnessed import FULL_DEPTH, SHALLOW, shallow
 from spanbench.tally import Tally
 from tests.shapes import kinds, seeded_ids, seeded_point
 

@@ -11,6 +11,7 @@ import pytest
 from spanbench.count.distinct import Distinct
 from spanbench.point import Point
 from spanbench.presets import resolve
+from spanbench.run.executed import Executed
 from spanbench.run.witnessed import witnesses_agree
 
 ONE_ROW = Distinct(1, 1, {"score": 1, "prefill": 1})
@@ -32,7 +33,7 @@ def remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def ask(point: Point = POINT, arm: str = "latent", *, verify: bool = False) -> list[str]:
-    return witnesses_agree(point, arm, "score", ONE_ROW, verify=verify)
+    return witnesses_agree(Executed(ONE_ROW), point, arm, "score", verify=verify)
 
 
 def brand(remembered: Path) -> int:

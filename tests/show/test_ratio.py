@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -44,18 +45,24 @@ def test_every_format_shows_gates_that_hold_fail_or_have_no_ratio(fmt: str) -> N
 
 
 def test_a_table_fits_80_columns_and_shows_ratios_to_the_digit_that_decides() -> None:
-    near = judged(2246 * 10**6 - 1, 100 * 10**6, "22.46", "22.47", name="a name of many words that says why it is here", number=2)
+    near = judged(2246 * 10**3 - 1, 100 * 10**3, "22.46", "22.47", name="a name of many words that says why it is here", number=2)
     text = render_ratio(Gated([judged(), near]), "table", 80)
     assert max(map(len, text.splitlines())) <= 80
     assert "22.4600×" in text
-    assert "22.45999999×" in text
-    assert "FAILS −5e-08%" in text
+    assert "22.45999×" in text
+    assert "FAILS −4e-05%" in text
     assert "1 holds, 1 fails" in text
 
 
 def test_the_closed_form_says_what_it_does_not_see() -> None:
     assert "no model was executed" in render_ratio(Gated([judged()], closed_form=True))
     assert "Checked, tolerance 0: a, b." in render_ratio(Gated([judged()], verified=["a", "b"]))
+
+
+def test_a_point_without_a_complete_span_says_that_its_ratio_is_not_about_latents() -> None:
+    one = judged()
+    assert "says nothing about latents" not in render_ratio(Gated([one]), "markdown")
+    assert "says nothing about latents" in render_ratio(Gated([one, replace(one, point=point(tokens=24))]), "markdown")
 
 
 def commands(rows: Sequence[Judged], folder: Path, patch: pytest.MonkeyPatch) -> list[str]:

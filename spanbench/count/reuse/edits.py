@@ -38,13 +38,13 @@ def _changes(point: Point) -> Iterator[_Change]:
     middle = spans // 2 * span
     if spans:
         for name, position in (
-            ("replace in the first span", 0),
-            ("replace in the middle", middle),
-            ("replace in the last", spans * span - 1),
+            ("replace, first", 0),
+            ("replace, middle", middle),
+            ("replace, last", spans * span - 1),
         ):
             yield _Change(name, position, tokens, 1, position // span)
     if point.windows.open:
-        yield _Change("replace in the open span", tokens - 1, tokens, 0, spans)
+        yield _Change("replace, open span", tokens - 1, tokens, 0, spans)
     yield _Change(f"append {span:,}", tokens, tokens + span, 1, spans)
     if spans:
         yield _Change(f"insert {span:,}, aligned", middle, tokens + span, 1, middle // span)

@@ -44,7 +44,7 @@ def choices(point: Point, read: int, convention: Convention = "dense") -> tuple[
     The query's own new latents are read always.
     """
     spans = point.windows.complete
-    wanted = sorted({k for k in (1, spans // 8, spans // 4, spans // 2, spans) if k})
+    wanted = sorted({k for k in (1, spans // 8, spans // 4, spans // 2, spans) if 0 < k <= spans})
     return tuple(_chosen(point, read, k, convention) for k in wanted)
 
 

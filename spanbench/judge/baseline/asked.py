@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -48,8 +48,9 @@ class Asked:
     @property
     def order(self) -> tuple[str, str, str, int, int, str]:
         """Where the point stands in the file."""
-        text, number = (lambda key: str(self.given.get(key, ""))), (lambda key: int(self.given.get(key, 0)))
-        return (text("config"), text("preset"), text("allocation"), number("tokens"), number("span"), self.key)
+        names = [str(self.given.get(key, "")) for key in ("config", "preset", "allocation")]
+        tokens, span = (int(self.given.get(key, 0)) for key in ("tokens", "span"))
+        return (names[0], names[1], names[2], tokens, span, self.key)
 
     @property
     def regimes(self) -> tuple[Regime, ...]:
@@ -69,7 +70,9 @@ class Asked:
     def _prompt(self) -> str:
         tokens, span = (self.given.get(key) for key in ("tokens", "span"))
         in_spans = f"spans of {span}" if span is not None else ""
-        return f"{tokens} tokens in {in_spans}" if tokens is not None and in_spans else f"{tokens} tokens" if tokens is not None else in_spans
+        return (
+            f"{tokens} tokens in {in_spans}" if tokens is not None and in_spans else f"{tokens} tokens" if tokens is not None else in_spans
+        )
 
     @property
     def _rest(self) -> list[str]:
@@ -123,11 +126,22 @@ def _checked(key: str, value: Any) -> Any:
         raise UsageError(f"unknown key {key!r} of a point{suggest(key, _KEYS)}")
     if key == "set":
         return _sizes(value)
-    kind, wanted = (str, "text") if key in _TEXTS else (list, "a list of names") if key == "regimes" else (int, "a whole number")
-    if type(value) is not kind or (key == "regimes" and not (value and all(type(name) is str for name in value))):
+    if not _is_right(key, value):
+        wanted = "text" if key in _TEXTS else "a list of names" if key == "regimes" else "a whole number"
         raise UsageError(f"{key} = {value!r} is not {wanted}")
-    forms: Mapping[str, Callable[[Any], Any]] = {"dtype": lambda name: DTYPE_ALIASES.get(name, name), "regimes": lambda n: list(dict.fromkeys(n))}
-    return forms[key](value) if key in forms else value
+    return _in_one_form(key, value)
+
+
+def _is_right(key: str, value: Any) -> bool:
+    if key == "regimes":
+        return isinstance(value, list) and bool(value) and all(isinstance(name, str) for name in value)
+    return type(value) is (str if key in _TEXTS else int)  # True is an int to Python
+
+
+def _in_one_form(key: str, value: Any) -> Any:
+    if key == "dtype":
+        return DTYPE_ALIASES.get(value, value)
+    return list(dict.fromkeys(value)) if key == "regimes" else value
 
 
 def _sizes(value: Any) -> dict[str, Any]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 
 from spanbench.errors import NothingMeasured
-from spanbench.judge.baseline.file import Baseline
+from spanbench.judge.baseline.file import Baseline, accept_command
 from spanbench.judge.baseline.result import By, Checked, Figure, PairRatio, RowChange
 from spanbench.judge.baseline.row import ARMS, QUANTITIES, STAGES, TOTAL, Row
 from spanbench.point import ALL_REGIMES
-from spanbench.tally import Convention
 
-__all__ = ["SIZES", "accept_command", "compare"]
+__all__ = ["SIZES", "compare"]
 
 SIZES = "sizes"
 """What stands in a figure's regime where it is a size of the model and no count; its stage is then the part."""
@@ -21,11 +19,6 @@ RATIOS = ("flops", "cells_dense", "bytes_compulsory")
 """Quantities whose ratios token / latent are told."""
 
 _Place = tuple[str, str, str]
-
-
-def accept_command(path: str) -> str:
-    """Return the command that takes the new counts over, as a shell reads it."""
-    return f'spanbench baseline update {shlex.quote(path)} --reason "…"'
 
 
 def compare(old: Baseline, new: Sequence[Row], *, by: By, accept: str | None = None, notes: Sequence[str] = ()) -> Checked:
@@ -44,18 +37,14 @@ def compare(old: Baseline, new: Sequence[Row], *, by: By, accept: str | None = N
     return Checked(
         path=old.path,
         by=by,
-        convention=_convention(old),
+        convention=old.header.convention,
         rows=len(both),
-        figures=sum(len({**_numbers(one), **_numbers(other)}) for one, other in both),
+        figures=sum(len(_numbers(one) | _numbers(other)) for one, other in both),
         changes=changes,
         ratios=[*_ratios(old.rows, new)],
         accept=accept or accept_command(old.path),
         notes=notes,
     )
-
-
-def _convention(old: Baseline) -> Convention:
-    return old.header.convention
 
 
 def _change(old: Row, new: Row | None) -> Iterator[RowChange]:
@@ -95,10 +84,10 @@ def _figures(row: Row) -> dict[_Place, int]:
     return counts | {(SIZES, part, name): value for part, sizes in row.sizes.items() for name, value in sizes.items()}
 
 
-def _numbers(row: Row) -> Mapping[object, int]:
-    """Return every number of a row by its place."""
-    layers = {(r, s, n): value for r, stages in row.layers.items() for s, values in stages.items() for n, value in enumerate(values)}
-    return {**_figures(row), **layers}
+def _numbers(row: Row) -> set[tuple[str, str, str | int]]:
+    """Return the place of every number of a row."""
+    layers = {(regime, stage, n) for regime, stages in row.layers.items() for stage, values in stages.items() for n in range(len(values))}
+    return {*_figures(row), *layers}
 
 
 def _first_layers(old: Row, new: Row) -> Iterator[Figure]:
@@ -120,7 +109,9 @@ def _ratios(old: Sequence[Row], new: Sequence[Row]) -> Iterator[PairRatio]:
         name = next(iter((now.get(point) or before[point]).values())).asked.name
         for regime in ALL_REGIMES:
             for quantity in RATIOS:
-                pair = PairRatio(name, regime, quantity, _totals(before.get(point), regime, quantity), _totals(now.get(point), regime, quantity))
+                pair = PairRatio(
+                    name, regime, quantity, _totals(before.get(point), regime, quantity), _totals(now.get(point), regime, quantity)
+                )
                 if pair.old or pair.new:
                     yield pair
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any, cast, get_args
 
 from spanbench.errors import NothingMeasured, UsageError
@@ -14,7 +15,7 @@ from spanbench.judge.baseline.reading import json_of, read_point, read_row
 from spanbench.judge.baseline.row import Row
 from spanbench.tally import Convention
 
-__all__ = ["BASELINE", "SCHEMA", "Baseline", "Header", "read_baseline"]
+__all__ = ["BASELINE", "SCHEMA", "Baseline", "Header", "accept_command", "read_baseline"]
 
 BASELINE = 1
 """Version of the file's form."""
@@ -23,6 +24,12 @@ SCHEMA = 1
 
 _MARKS = ("<<<<<<<", "|||||||", "=======", ">>>>>>>")
 _KEYS = {"baseline", "schema", "convention", "points", "reason"}
+
+
+def accept_command(path: str) -> str:
+    """Return the command that takes the new counts over, as a shell reads it."""
+    return f'spanbench baseline update {quote(path)} --reason "…"'
+
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -37,6 +44,7 @@ class Header:
         points = [asked.given for asked in sorted(self.asked, key=lambda asked: asked.order)]
         plain = {"baseline": BASELINE, "schema": SCHEMA, "convention": self.convention, "points": points}
         return canonical(plain | ({"reason": self.reason} if self.reason else {})) + "\n"
+
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
@@ -65,6 +73,7 @@ class Baseline:
         """Return the whole file: the same for the same counts, whatever order they come in."""
         return header.to_line() + "".join(row.to_line() for row in sorted(rows, key=lambda row: row.order))
 
+
 def read_baseline(path: str, *, tolerant: bool = False) -> Baseline:
     """Read a baseline; `tolerant` needs the header alone, and tells which rows cannot be read.
 
@@ -80,8 +89,9 @@ def read_baseline(path: str, *, tolerant: bool = False) -> Baseline:
     header = _header(path, number, first)
     rows, problems = _rows(path, [(n, line) for n, line in enumerate(lines, 1) if n > number and line.strip()], tolerant=tolerant)
     if not (rows or tolerant):
-        raise NothingMeasured(f"{path}: has a header and no rows, so nothing is compared; spanbench baseline update counts them")
+        raise NothingMeasured(f"{path}: has a header and no rows, so nothing is compared; {accept_command(path)} counts them")
     return Baseline(path, header, tuple(rows), sum(bool(line.strip()) for line in lines), tuple(problems))
+
 
 def _lines(path: str) -> list[str]:
     try:
@@ -99,11 +109,12 @@ def _lines(path: str) -> list[str]:
         line = raw[: error.start].count(b"\n") + 1
         raise BaselineBroken(f"{path}, line {line}: is not UTF-8 text; a baseline is") from None
 
+
 def _header(path: str, number: int, line: str) -> Header:
     where = f"{path}, line {number}"
     if line.startswith(_MARKS):
         raise BaselineBroken(
-            f"{where}: a merge conflict within the header; take either side of it, then run spanbench baseline update, which counts the rows anew"
+            f"{where}: a merge conflict within the header; take either side of it, then {accept_command(path)} counts the rows anew"
         )
     plain = json_of(line, where)
     if "baseline" not in plain:
@@ -119,13 +130,17 @@ def _header(path: str, number: int, line: str) -> Header:
         raise NothingMeasured(f"{where}: the header has no points, so nothing is compared; make one with spanbench baseline create")
     return Header(cast(Convention, plain["convention"]), asked, plain.get("reason", ""))
 
+
 def _check_version(plain: dict[str, Any], where: str) -> None:
     for name, known in (("baseline", BASELINE), ("schema", SCHEMA)):
         value = plain.get(name)
         if type(value) is int and value > known:
-            raise BaselineBroken(f"{where}: {name} {value}, this version reads {known}: written by a newer version of spanbench; upgrade it")
+            raise BaselineBroken(
+                f"{where}: {name} {value}, this version reads {known}: written by a newer version of spanbench; upgrade it"
+            )
         if type(value) is not int or value != known:
             raise BaselineBroken(f"{where}: {name} = {value!r}, this version of spanbench reads {name} {known}")
+
 
 def _check_header(plain: dict[str, Any], where: str) -> None:
     unknown = sorted(set(plain) - _KEYS)
@@ -139,22 +154,28 @@ def _check_header(plain: dict[str, Any], where: str) -> None:
     if not isinstance(plain.get("reason", ""), str):
         raise BaselineBroken(f"{where}: reason = {plain['reason']!r} is not text")
 
+
 def _rows(path: str, lines: Sequence[tuple[int, str]], *, tolerant: bool) -> tuple[list[Row], list[str]]:
     found: dict[tuple[str, str], Row] = {}
     problems = []
     for number, line in lines:
         try:
             row = _row(line, f"{path}, line {number}", number)
-            if row.key in found:
-                raise BaselineBroken(f"{path}, line {number} ({row.name}): stands there twice, first in line {found[row.key].line}")
+            _check_once(row, found.get(row.key), path)
             found[row.key] = row
         except BaselineBroken as error:
             if not tolerant:
-                raise BaselineBroken(f"{error}; if the counts of now are right, spanbench baseline update {path} writes them") from None
+                raise BaselineBroken(f"{error}; {accept_command(path)} counts all rows anew") from None
             problems.append(str(error))
     return list(found.values()), problems
 
+
 def _row(line: str, where: str, number: int) -> Row:
     if line.startswith(_MARKS):
-        raise BaselineBroken(f"{where}: a merge conflict ({line.split()[0]})")
+        raise BaselineBroken(f"{where}: a merge conflict ({line.split(maxsplit=1)[0]})")
     return read_row(line, where, number)
+
+
+def _check_once(row: Row, before: Row | None, path: str) -> None:
+    if before is not None:
+        raise BaselineBroken(f"{path}, line {row.line} ({row.name}): stands there twice, first in line {before.line}")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from spanbench.errors import UsageError
-from spanbench.judge.baseline.asked import Asked, asked_of
+from spanbench.judge.baseline.asked import Asked, asked_of, canonical
 from spanbench.judge.baseline.errors import BaselineBroken
 from spanbench.judge.baseline.row import ARMS, SUMMED, TOTAL, Row
 
@@ -15,8 +14,6 @@ __all__ = ["json_of", "read_point", "read_row"]
 
 _KEYS = {"point", "arm", "counts", "layers", "sizes"}
 _COUNTS, _LAYERS, _SIZES = ("regime", "stage", "quantity"), ("regime", "stage"), ("part", "size")
-MOST_DIGITS = 4000
-"""Of a number: Python itself refuses to read longer ones."""
 
 
 def json_of(text: str, where: str) -> dict[str, Any]:
@@ -48,12 +45,15 @@ def read_point(plain: Any, where: str) -> Asked:
     """Return the point of a header or of a row.
 
     Raises:
-        BaselineBroken: an unknown key, or a value of another type.
+        BaselineBroken: an unknown key, a value of another type, or a point that is not written in its one form.
     """
     try:
-        return asked_of(plain)
+        asked = asked_of(plain)
     except UsageError as error:
         raise BaselineBroken(f"{where}: {error}") from None
+    if canonical(plain) != asked.key:
+        raise BaselineBroken(f"{where} ({asked.name}): the point is written {asked.key}, here it is {_short(plain)}")
+    return asked
 
 
 def read_row(text: str, where: str, line: int) -> Row:
@@ -112,7 +112,7 @@ def _check_sums(row: Row, where: str) -> None:
     for regime, stages in row.counts.items():
         total = stages.get(TOTAL, {})
         for quantity in SUMMED:
-            parts = [cast(Mapping[str, int], figures)[quantity] for stage, figures in stages.items() if stage != TOTAL and quantity in figures]
+            parts = [figures[quantity] for stage, figures in stages.items() if stage != TOTAL and quantity in figures]
             if quantity in total and total[quantity] != sum(parts):
                 raise BaselineBroken(
                     f"{where}: the total {quantity} of {regime} is {total[quantity]:,} and its stages add up to {sum(parts):,}: "

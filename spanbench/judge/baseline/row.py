@@ -71,7 +71,7 @@ def row_of(
     asked: Asked, point: Point, arm: str, tallies: Mapping[Regime, Mapping[str, Tally]], layers: Layers, convention: Convention
 ) -> Row:
     """Return the row of one arm: the tallies by regime and stage, FLOPs taken by the convention."""
-    counts = {
+    counts: dict[str, dict[str, dict[str, int]]] = {
         regime: {stage: dict(_values(stages.get(stage, Tally()), regime, convention)) for stage in STAGES[arm]}
         for regime, stages in tallies.items()
     }

@@ -137,6 +137,8 @@ def _point_of(table: Any, base: Request, where: str) -> Request:
     _known(table, _POINT, where)
     if table.get("batch") == MAX:
         raise UsageError(f"{where}: batch = {MAX!r} depends on the machine's memory, so it cannot gate; give a number")
+    if table.get("prompt") == "-":
+        raise UsageError(f"{where}: prompt = '-' is standard input, which can be read once only; name a text file")
     given = _from_toml({key: _plain(value) for key, value in table.items()}, where)
     return base.with_flags(**{key: getattr(given, key) for key in table})
 

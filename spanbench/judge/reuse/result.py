@@ -61,6 +61,7 @@ class Choice:
         flops_u: mixed anew from u; `flops_state` behind stored mixer keys and values, of which k rows are read.
         flops_choosing: of the cosine similarities that choose them, 2·r·K·Z; 0 where all are read.
         change: the largest change of a logit against reading all, measured; None where it was not run, with `reason`.
+        kl: the KL divergence from reading all, in nats, measured; `same_choice` whether the likeliest token is the same.
     """
 
     latents: int
@@ -68,6 +69,8 @@ class Choice:
     flops_state: int
     flops_choosing: int
     change: float | None = None
+    kl: float | None = None
+    same_choice: bool | None = None
     reason: str | None = "it was not run, only counted"
 
 

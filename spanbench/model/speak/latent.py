@@ -43,8 +43,8 @@ class LatentSession:
 
     def _blank_start(self) -> list[KeyValues]:
         sizes, like = self.model.shape.decoder, self.model.head.weight
-        empty = like.new_zeros(1, sizes.kv_heads, self.model.shape.prefix, sizes.head_width)
-        return [(empty, empty.clone()) for _ in range(sizes.layers)]
+        rows = (1, sizes.kv_heads, self.model.shape.prefix, sizes.head_width)
+        return [(like.new_zeros(rows), like.new_zeros(rows)) for _ in range(sizes.layers)]
 
     def take(self, lanes: Sequence[int], ids_WxN: Tensor, state: State) -> None:
         """Let some lanes go on from what a prefill of equal lengths left."""

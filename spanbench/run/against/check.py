@@ -7,20 +7,23 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from spanbench.errors import UsageError
+from spanbench.count.needed import needed_bytes
+from spanbench.errors import NotEnoughMemory, UsageError
 from spanbench.judge.stats import spread
 from spanbench.judge.verdict import AgainstResult, AgainstRow, judge
 from spanbench.measure.energy import Guard, Meter, Target, best_meter
+from spanbench.measure.host.memory import available_bytes
 from spanbench.point import Regime
-from spanbench.request import DTYPE_ALIASES, Request
+from spanbench.request import DTYPE_ALIASES, Request, point_of
 from spanbench.run.against.asked import Asked
 from spanbench.run.against.crew import Crew, Program, crew_of
 from spanbench.run.against.process import WorkerFailed, package_folder
 from spanbench.run.against.repository import Repository, open_repository
-from spanbench.run.against.series import SIDES, measure_series
+from spanbench.run.against.series import COPIES, SIDES, measure_series
 from spanbench.run.timing import board_of
+from spanbench.units import short
 
-__all__ = ["WINDOW_S", "Ask", "against", "meter_for", "rows_of"]
+__all__ = ["WINDOW_S", "Ask", "against", "check_fit", "meter_for", "rows_of"]
 
 WINDOW_S = 0.1
 SHORT = 12
@@ -59,6 +62,7 @@ def against(ref: str, asked: Asked, ask: Ask, *, folder: Path | None = None, pro
             f"--against {ref}: the working tree has changes that are not committed, first {changed}; "
             "commit or stash them, or give --dirty to time the tree as it is"
         )
+    check_fit(asked.request)
     meter = meter_for(ask.quantity, asked.request)
     head_commit = repository.commit("HEAD")
     with repository.worktree(commit) as tree:
@@ -78,6 +82,22 @@ def against(ref: str, asked: Asked, ask: Ask, *, folder: Path | None = None, pro
         rows=rows,
         notes=_notes(rows, alike=changed is None and commit == head_commit),
     )
+
+
+def check_fit(request: Request) -> None:
+    """Refuse a point of which four processes do not fit in memory, each with both arms and all that they compute with.
+
+    Raises:
+        NotEnoughMemory: how much they need, and how much is free.
+    """
+    point, _, _ = point_of(request)
+    processes = COPIES * len(SIDES)
+    needed, free = processes * needed_bytes(point), available_bytes(request.device)
+    if free is not None and needed > free:
+        raise NotEnoughMemory(
+            f"--against: {processes} processes with preset {point.preset!r} need about {short('peak_bytes', needed)}, "
+            f"{short('peak_bytes', free)} are free on {point.device}; take a smaller --preset or fewer --tokens"
+        )
 
 
 def meter_for(quantity: str, request: Request) -> Meter | None:

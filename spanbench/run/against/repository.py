@@ -56,7 +56,12 @@ class Repository:
             _asked(self.top, "worktree", "add", "--detach", "--force", str(tree), commit)
             yield tree
         finally:
+            self._remove(folder, tree)
+
+    def _remove(self, folder: Path, tree: Path) -> None:
+        try:
             _git(self.top, "worktree", "remove", "--force", "--force", str(tree))
+        finally:  # also where a second Ctrl-C came meanwhile
             shutil.rmtree(folder, ignore_errors=True)
             _git(self.top, "worktree", "prune")
 
@@ -85,11 +90,13 @@ def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     git = shutil.which("git")
     if git is None:
         raise UsageError("--against: git is not installed, or not on PATH; install it, or check against a baseline file")
-    # A project's hooks have no business in a temporary tree; and within a hook, git names a repository in the environment.
+    # A project's hooks have no business in a temporary tree; within a hook, git names a repository in the environment; and
+    # Ctrl-C is for the parent, which lets git finish and then cleans up.
     named = {name: value for name, value in os.environ.items() if name not in {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"}}
     return subprocess.run(  # noqa: S603  # git itself, with arguments of our own; a ref comes behind --end-of-options
         [git, "-C", str(folder), "-c", f"core.hooksPath={os.devnull}", *arguments],
-        capture_output=True, encoding="utf-8", errors="replace", check=False, env=named | {"LC_ALL": "C"}, stdin=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace", check=False,
+        env=named | {"LC_ALL": "C"}, start_new_session=True,
     )  # fmt: skip
 
 

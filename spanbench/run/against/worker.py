@@ -30,6 +30,8 @@ def main() -> None:
             if "job" in order:
                 built, wait, told = _build(order["job"])
                 works.update(built)
+                gc.collect()
+                gc.freeze()  # to look for cycles in all of torch before each slot took longer than the slot
             else:
                 told = {"seconds": _timed(works[order["arm"], order["regime"]], order["repeats"], wait)}
         except Exception as error:  # noqa: BLE001  # another version of the package may raise anything; the parent says what
@@ -53,17 +55,19 @@ def _one_line(error: Exception) -> str:
 
 def _build(job: Mapping[str, Any]) -> tuple[dict[tuple[str, str], Work], Work, dict[str, Any]]:
     """Return each arm's work in each regime, the wait for the device, and what the parent is told of it."""
-    import torch
-
     import spanbench
-    from spanbench.model.pair import build_arm
     from spanbench.request import Request, point_of, read_toml
 
-    if job["threads"] is not None:
-        torch.set_num_threads(job["threads"])
     given = {name: tuple(value) if name == "regimes" else value for name, value in job["flags"].items()}
     request = (read_toml(job["config"]) if job["config"] else Request()).with_flags(**given)
     point, prompt, convention = point_of(request)
+    # Only now: torch takes seconds to load, and what cannot be asked is known by here.
+    import torch
+
+    from spanbench.model.pair import build_arm
+
+    if job["threads"] is not None:
+        torch.set_num_threads(job["threads"])
     text_BxT = _text(point, prompt)
     works = {}
     for arm in job["arms"]:

@@ -12,7 +12,7 @@ from spanbench.count.distinct import Distinct, distinct_rows
 from spanbench.count.ledger import run_ledger
 from spanbench.errors import CountMismatch
 from spanbench.judge.baseline.asked import Asked
-from spanbench.judge.baseline.row import Row, row_of
+from spanbench.judge.baseline.row import LAYERED, Layers, Row, row_of
 from spanbench.model.pair import Model, build_pair
 from spanbench.model.stack import Stack
 from spanbench.point import Point, Regime
@@ -39,12 +39,10 @@ def executed_rows(asked: Asked, point: Point, prompt: Prompt, convention: Conven
         counts = count_point(point, prompt.ids, prompt.following(point.said), whole=False, progress=_silent)
     except CountMismatch as error:
         raise CountMismatch(f"{asked.name}: {error}") from None
-    return [
-        row_of(asked, point, arm, {r: counts.tallies[r][arm] for r in point.regimes}, layers[arm], convention) for arm in STACKS
-    ]
+    return [row_of(asked, point, arm, {r: counts.tallies[r][arm] for r in point.regimes}, layers[arm], convention) for arm in STACKS]
 
 
-def executed_layers(point: Point, prompt: Prompt, convention: Convention) -> dict[str, Mapping[Regime, Mapping[str, Sequence[int]]]]:
+def executed_layers(point: Point, prompt: Prompt, convention: Convention) -> dict[str, Layers]:
     """Return arm → regime → stage → FLOPs of each layer, as they ran, once they are those of the closed form.
 
     Of a stack so deep that it is witnessed at two layers, these two run; that all are equal is the closed form's word, and
@@ -57,7 +55,7 @@ def executed_layers(point: Point, prompt: Prompt, convention: Convention) -> dic
     distinct, pair = distinct_rows(prompt.ids, point), build_pair(seen, "meta")
     for arm, model in pair.arms().items():
         wanted = closed_layers(seen, arm, convention)
-        for regime in wanted:
+        for regime in (one for one in LAYERED if one in wanted):
             ran = _run(seen, model, regime, distinct)
             _equal(wanted[regime], ran, f"{arm} {regime}", convention)
     return {arm: closed_layers(point, arm, convention) for arm in STACKS}
@@ -87,5 +85,3 @@ def _equal(wanted: Mapping[str, Sequence[int]], ran: Mapping[tuple[str, int], Ta
 
 def _silent(what: str, done: int, of: int) -> None:
     """Tell nobody: the whole baseline is one task."""
-
-

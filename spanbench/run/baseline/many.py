@@ -91,7 +91,7 @@ class _Child:
     def __init__(self, convention: Convention) -> None:
         paths = [str(_PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])]
         self._convention = convention
-        self._process = subprocess.Popen(  # noqa: S603  # this Python, and this package
+        self._process = subprocess.Popen(  # this Python, and this package
             [sys.executable, "-P", "-c", "from spanbench.run.baseline.worker import main; main()"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8",
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from spanbench.run.reuse.asked import Asked
+from spanbench.run.reuse.asked import Asked, drawn
 from spanbench.run.reuse.counted import count_reuse
+from spanbench.run.reuse.timed import run_reuse
 
-__all__ = ["Asked", "count_reuse"]
+__all__ = ["Asked", "count_reuse", "drawn", "run_reuse"]

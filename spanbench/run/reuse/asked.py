@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from random import Random
 
 from spanbench.judge.reuse.result import Rate
 from spanbench.point import Point
 from spanbench.prompt import Prompt
 from spanbench.tally import Convention
 
-__all__ = ["Asked"]
+__all__ = ["Asked", "drawn"]
+
+DRAWN = 16
+"""Queries that a drawn text has room for behind the document; later ones repeat it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +38,11 @@ class Asked:
         """Return the ids of one query (B × q): the text's next q tokens, of the next query those behind them."""
         start = number * self.query_tokens
         return tuple(row[start:] for row in self.prompt.following(start + self.query_tokens))
+
+
+def drawn(prompt: Prompt, vocab: int, seed: int, query_tokens: int) -> Prompt:
+    """Return a prompt of as many ids, drawn by a seed: in the built-in text, repeated, most spans would be equal and stored once."""
+    random = Random(seed)  # noqa: S311 - a text, not a secret
+    text = tuple(random.randrange(vocab) for _ in range(prompt.tokens + DRAWN * query_tokens))
+    source = f"drawn at random, seed {seed}"
+    return replace(prompt, source=source, text=text, text_tokens=len(text)).cut(prompt.tokens, len(prompt.ids))

@@ -24,11 +24,11 @@ def count_reuse(asked: Asked) -> Reuse:
 
 
 def _notes(asked: Asked) -> tuple[str, ...]:
-    spans = asked.point.windows.complete
-    if not spans:
-        return (
-            f"No span of {asked.point.span:,} tokens is complete: there is no latent to store, and the latent arm is its decoder alone.",
-        )
-    if asked.prompt.repeats > 1:
-        return (f"The text has {asked.prompt.text_tokens:,} tokens and was repeated {asked.prompt.repeats:.1f} times over.",)
-    return ()
+    point, prompt = asked.point, asked.prompt
+    if not point.windows.complete:
+        return (f"No span of {point.span:,} tokens is complete: there is no latent to store, and the latent arm is its decoder alone.",)
+    spans = {row[at : at + point.span] for row in prompt.ids for at in range(0, point.windows.complete * point.span, point.span)}
+    text = f"Text: {prompt.source}."
+    if len(spans) == point.windows.complete:
+        return (text,)
+    return (f"{text} Only {len(spans):,} of {point.windows.complete:,} spans differ: equal ones are stored once, and counted here each.",)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import chain, product
+from operator import itemgetter
 from types import NoneType
 from typing import Any, get_args
 
@@ -36,6 +37,7 @@ _TOTALS = DRAWN | {"roofline_fraction"}
 _FIELDS, _KEYS = len(Record.model_fields), len(Measure.model_fields)
 _NUMBERS = frozenset({int, float, NoneType})
 _LEGAL = frozenset(product(*(get_args(Measure.model_fields[name].annotation) for name in ("arm", "regime", "stage")), SOURCES))
+_place, _value, _ends = itemgetter("arm", "regime", "stage", "source"), itemgetter("value"), itemgetter("low", "high")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +114,23 @@ def _looked_over(plain: Any, seal: str, wanted: Wanted) -> Digest:
         raise ValueError("another schema, or not the hash of its point")
     if len(plain) != _FIELDS:
         raise ValueError("a field too many or too few")
-    for m in plain["measures"]:
-        if len(m) != _KEYS or (m["arm"], m["regime"], m["stage"], m["source"]) not in _LEGAL:
-            raise ValueError("no such place")
-        if type(m["value"]) not in _NUMBERS or type(m["low"]) not in _NUMBERS or type(m["high"]) not in _NUMBERS:
-            raise TypeError("no number")
-        if m["value"] is None and not m["reason"]:
-            raise ValueError("null without a reason")
+    _look_over(plain["measures"])
     return _reduced(plain, seal, wanted)
+
+
+def _look_over(measures: Sequence[Plain]) -> None:
+    """Check the figures of a record, all of one kind at a time: a loop over them takes three times as long.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: one has not the form of a figure.
+    """
+    if not set(map(len, measures)) <= {_KEYS} or not set(map(_place, measures)) <= _LEGAL:
+        raise ValueError("no such place")
+    values, ends = set(map(type, map(_value, measures))), set(map(type, chain.from_iterable(map(_ends, measures))))
+    if not values | ends <= _NUMBERS:
+        raise TypeError("no number")
+    if NoneType in values and not all(m["reason"] for m in measures if m["value"] is None):
+        raise ValueError("null without a reason")
 
 
 def _reduced(plain: Plain, seal: str, wanted: Wanted) -> Digest:
@@ -140,7 +151,7 @@ def _reduced(plain: Plain, seal: str, wanted: Wanted) -> Digest:
 
 
 def _figures(measures: Iterable[Plain]) -> list[Plain]:
-    return [m for m in measures if m["quantity"] in _TOTALS and (m["stage"] == "total" or m["quantity"] == "flops")]
+    return [m for m in measures if (name := m["quantity"]) in _TOTALS and (m["stage"] == "total" or name == "flops")]
 
 
 def _kept(environment: Plain) -> dict[str, Any]:

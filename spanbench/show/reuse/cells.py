@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from spanbench.judge.stats import Estimate
 from spanbench.show.blocks import Cell
-from spanbench.units import full, interval, ratio_text, short
+from spanbench.units import full, ratio_text, short
 
-__all__ = ["MISSING", "NONE", "figure", "ratio", "seconds", "size"]
+__all__ = ["MISSING", "NONE", "figure", "middle", "ratio", "size"]
 
 MISSING = "–"
 NONE = "0"
@@ -25,14 +25,11 @@ def size(value: int | float | None) -> Cell:
     return Cell(text, text)
 
 
-def seconds(estimate: Estimate, quantity: str = "seconds") -> Cell:
-    """Return a median, with its range where there is room."""
+def middle(estimate: Estimate, quantity: str = "seconds") -> str:
+    """Return a median; nothing at all is a 0, and what is unknown a dash."""
     if estimate.value is None:
-        return Cell(MISSING, MISSING)
-    text = short(quantity, estimate.value)
-    if estimate.low is None or estimate.high is None:
-        return Cell(text, text)
-    return Cell(text, f"{text} ({interval(quantity, estimate.low, estimate.high)})")
+        return MISSING
+    return short(quantity, estimate.value) if estimate.value else NONE
 
 
 def ratio(first: float | None, second: float | None) -> str:

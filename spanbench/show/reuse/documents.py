@@ -17,10 +17,10 @@ def edit_table(found: Reuse) -> Table:
         "spans\nencoded",
         "found",
         "mixer\nrows",
-        "u alone\nFLOP",
-        "u + mixer KV\nFLOP",
-        "dense KV\nFLOP",
-        "dense anew\nFLOP",
+        "u\nFLOP",
+        "u + mixer\nKV, FLOP",
+        "dense\nKV, FLOP",
+        "dense\nanew, FLOP",
     )
     rows = [
         Row((

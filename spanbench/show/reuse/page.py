@@ -98,9 +98,10 @@ def _heading(found: Reuse) -> Iterator[Text]:
 def _notes(shown: Shown) -> Iterator[str]:
     found = shown.found
     yield f"Convention {found.convention}: 2 FLOP a multiply-accumulate, {CONVENTIONS[found.convention]}, look-ups 0."
-    yield "Moved: compulsory bytes, each weight once, keys and values read and written, ids and logits. Every query starts from the document."
+    yield "Moved: compulsory bytes, each weight once, keys and values read and written, ids and logits. Each query starts behind it."
     yield "The dense arm reads the document as prefill does, one head row in it; u alone is the encoder only."
-    yield "Keys and values of documents read apart cannot be put together: their positions are their own, and they never attended to each other."
+    yield "Keys and values of documents read apart cannot be put together: positions are their own, and none attended to another."
+    yield "Costs only: weights are random, and nothing here says what an answer is worth."
     if found.rate:
         yield f"FLOP/s of the crossover: {found.rate.by}."
     if found.verified:

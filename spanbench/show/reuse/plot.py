@@ -33,8 +33,10 @@ def plot_format(path: str) -> Drawn:
         UsageError: neither .svg nor .png.
     """
     ending = Path(path).suffix.lower().removeprefix(".")
-    if ending == "svg" or ending == "png":
-        return "svg" if ending == "svg" else "png"
+    if ending == "svg":
+        return "svg"
+    if ending == "png":
+        return "png"
     raise UsageError(f"--plot {path!r}: must end in .svg or .png")
 
 
@@ -67,7 +69,7 @@ def _picture(found: Reuse, quantity: Literal["flops", "seconds"], label: str, so
         kind=quantity,
         section=0,
         title=f"What {most:,} {'query' if most == 1 else 'queries'} of one document cost, together",
-        where=f"{point['preset']} · {point['allocation']} · N {point['tokens']:,} · S {point['span']:,} · {found.query_tokens:,} tokens a query",
+        where=f"{point['preset']} · {point['allocation']} · N {point['tokens']:,} · S {point['span']:,} · {found.query_tokens:,} a query",
         description=f"Both axes logarithmic. {_described(found, quantity)}",
         caption=caption,
         x=Axis("queries of the document", "tokens"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from spanbench.judge.reuse import BreakEven, Reuse
+from spanbench.judge.reuse import BreakEven, Reuse, Strategy
 from spanbench.show.blocks import Row, Table
-from spanbench.show.reuse.cells import MISSING, figure, seconds, size
-from spanbench.units import short
+from spanbench.show.reuse.cells import MISSING, figure, middle, size
+from spanbench.units import interval, short
 
 __all__ = ["BASELINE_NAMES", "break_table", "cost_table", "crossover_table", "sum_tables", "time_table"]
 
@@ -20,6 +20,15 @@ BASELINE_NAMES = {
     "latent-u": "latent, u",
     "latent-state": "latent, u + mixer KV",
 }
+
+
+CROSSED = {
+    ("dense-kv-disk", "dense-tokens"): "dense KV / tokens",
+    ("latent-u", "latent"): "u / no store",
+    ("latent-state", "latent-u"): "u + mixer KV / u",
+    ("latent-state", "latent"): "u + mixer KV / no store",
+}
+"""What is loaded, and what is computed instead."""
 
 
 def cost_table(found: Reuse) -> Table:
@@ -43,14 +52,15 @@ def cost_table(found: Reuse) -> Table:
 
 def time_table(found: Reuse) -> Table:
     """Return measured times and joules: the first token of the first query (cold) and of each later one (warm)."""
-    columns = ("strategy", "document\nonce", "first token\nquery 1", "first token\nquery 2, 3 …", "joules\na query", "kept\non disk")
-    rows = []
-    for one in found.strategies:
-        first = one.first_token_seconds
-        cold = MISSING if first is None else short("seconds", first)
-        warm, joules = seconds(one.query.seconds), seconds(one.query.joules, "joules")
-        rows.append(Row((one.label, seconds(one.once.seconds).short, cold, warm, joules.short, size(one.disk_bytes))))
-    return Table(columns, tuple(rows), "Measured: medians; query 1 = document + query")
+    columns = ("strategy", "document\nonce", "query 1:\nfirst token", "query 2, 3 …:\nfirst token", "from–to", "joules\na query")
+    return Table(columns, tuple(_timed(one) for one in found.strategies), "Measured: medians, and the range of the later queries")
+
+
+def _timed(one: Strategy) -> Row:
+    first, warm = one.first_token_seconds, one.query.seconds
+    cold = MISSING if first is None else short("seconds", first)
+    ends = MISSING if warm.low is None or warm.high is None else interval("seconds", warm.low, warm.high)
+    return Row((one.label, middle(one.once.seconds), cold, middle(warm), ends, middle(one.query.joules, "joules")))
 
 
 def sum_tables(found: Reuse) -> Iterator[Table]:
@@ -89,7 +99,7 @@ def crossover_table(found: Reuse) -> Table:
     rate = f"\nat {short('flops', found.rate.flops_per_second)}FLOP/s" if found.rate else ""
     rows = [
         Row((
-            f"{BASELINE_NAMES[one.stored]} / {BASELINE_NAMES[one.computed]}",
+            CROSSED[one.stored, one.computed],
             size(one.read_bytes),
             figure(one.saved_flops).short,
             MISSING if one.bytes_per_gigaflop is None else f"{short('bytes_compulsory', one.bytes_per_gigaflop)}/GFLOP",
@@ -98,4 +108,4 @@ def crossover_table(found: Reuse) -> Table:
         for one in found.crossovers
     ]  # fmt: skip
     title = "Crossover: from which disk bandwidth on loading is quicker than computing"
-    return Table(("load / compute", "load", "FLOP saved", "bytes for work", f"bandwidth{rate}"), tuple(rows), title)
+    return Table(("load / compute", "load", "FLOP saved", "bytes for the work", f"bandwidth{rate}"), tuple(rows), title)

@@ -19,7 +19,10 @@ def sentences(found: Reuse) -> Iterator[str]:
         yield f"{_many(count)}: fewest FLOPs with {_flops(found, count)}{_seconds(found, count)}."
     yield from _u_alone(found)
     yield _state(found)
+    yield from _won_by_dense(found)
+    yield _reuse_itself(found)
     yield _bytes(found)
+    yield from _on_disk(found)
     yield from _sparse(found)
 
 
@@ -54,11 +57,12 @@ def _names(strategies: Sequence[Strategy]) -> str:
 
 def _u_alone(found: Reuse) -> Iterator[str]:
     u, kv = found.strategy("latent-u"), found.strategy("dense-kv-ram")
-    if not u.stored_bytes or not kv.query.flops:
+    if found.point["tokens"] < found.point["span"] or not kv.query.flops:
         return
     share = u.query.flops / kv.query.flops
     smaller = ratio_text(kv.stored_bytes / u.stored_bytes)
-    yield f"With u alone the mixer runs again in each query: {short('flops', u.query.flops)} FLOP, {_against(share)}, at {smaller} less storage."
+    flops = short("flops", u.query.flops)
+    yield f"With u alone the mixer runs again in each query: {flops} FLOP, {_against(share)}, in a {smaller} smaller store."
 
 
 def _against(share: float) -> str:
@@ -66,14 +70,56 @@ def _against(share: float) -> str:
     if abs(share - 1) < ALIKE:
         return f"about as many as dense with KV ({ratio_text(share)})"
     if share > 1:
-        return f"{ratio_text(share)} as many as dense with KV, which wins on each query"
+        return f"{ratio_text(share)} as many as dense with KV"
     return f"{ratio_text(1 / share)} fewer than dense with KV"
 
 
 def _state(found: Reuse) -> str:
     state = found.strategy("latent-state")
     cold, warm = state.cold_flops, state.query.flops
-    return f"Behind stored mixer KV a warm query costs 1/{cold / warm:.1f} of its cold FLOPs ({short('flops', warm)} of {short('flops', cold)})."
+    figures = f"{short('flops', warm)} of {short('flops', cold)}"
+    return f"Behind stored mixer KV a warm query costs 1/{cold / warm:.1f} of its cold FLOPs ({figures})."
+
+
+def _won_by_dense(found: Reuse) -> Iterator[str]:
+    """Say where the dense arm behind its own cache wins: on a query, or on an edit."""
+    kv = found.strategy("dense-kv-ram")
+    latents = [one for one in found.strategies if one.arm == "latent"]
+    dearer = {
+        "FLOPs": [one for one in latents if one.query.flops > kv.query.flops],
+        "time": [one for one in latents if _slower(one, kv)],
+    }
+    for measure, losers in dearer.items():
+        if losers:
+            yield f"Dense with KV in RAM wins on each later query in {measure} against {_names(losers)}."
+    edits = [one.name for one in found.edits if one.flops_kv < one.flops_state]
+    if edits:
+        yield f"Dense with KV wins on edits in FLOPs, against u + mixer KV: {'; '.join(edits)}."
+
+
+def _slower(one: Strategy, other: Strategy) -> bool:
+    mine, others = one.query.seconds.value, other.query.seconds.value
+    return mine is not None and others is not None and mine > others
+
+
+def _reuse_itself(found: Reuse) -> str:
+    """Set what reuse saves of a query beside the same arm without it: most of the rest is the smaller model, not the reuse."""
+    pairs = (
+        ("dense with KV", "dense-kv-ram", "dense"),
+        ("latent from u", "latent-u", "latent"),
+        ("with mixer KV", "latent-state", "latent"),
+    )
+    told = [f"{name} {ratio_text(found.strategy(anew).query.flops / found.strategy(kept).query.flops)}" for name, kept, anew in pairs]
+    return f"What reuse itself saves of a later query's FLOPs, each arm against itself: {', '.join(told)}. The dense arm reuses too."
+
+
+def _on_disk(found: Reuse) -> Iterator[str]:
+    """Set the measured files beside the prediction: keys and values of every head ÷ latents, 2·L·S·D/Z."""
+    kv, u = found.memory[0], next(one for one in found.memory if one.name == "latents u")
+    if not (kv.bytes and u.bytes and kv.disk_bytes and u.disk_bytes):
+        return
+    files = f"{short('bytes_compulsory', kv.disk_bytes)} ÷ {short('bytes_compulsory', u.disk_bytes)}"
+    yield f"Files of KV ÷ the store of u: {files} = {ratio_text(kv.disk_bytes / u.disk_bytes)}, by count {ratio_text(kv.bytes / u.bytes)}."
 
 
 def _bytes(found: Reuse) -> str:

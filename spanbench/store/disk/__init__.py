@@ -3,14 +3,21 @@
 Bytes in, bytes out: nothing here imports torch.
 """
 
+from spanbench.store.disk.audit import Audit, Finding
 from spanbench.store.disk.entry import Document, Entry, JsonValue, Kind, RawTensor, Space
+from spanbench.store.disk.evict import Freed
 from spanbench.store.disk.faults import CorruptStore, NewerStore, NoStore, SpaceMismatch, StoreBusy, StoreFull
+from spanbench.store.disk.rebuild import audit_folder
+from spanbench.store.disk.stats import SpaceStats, Stats
 from spanbench.store.disk.store import Store
 
 __all__ = [
+    "Audit",
     "CorruptStore",
     "Document",
     "Entry",
+    "Finding",
+    "Freed",
     "JsonValue",
     "Kind",
     "NewerStore",
@@ -18,7 +25,10 @@ __all__ = [
     "RawTensor",
     "Space",
     "SpaceMismatch",
+    "SpaceStats",
+    "Stats",
     "Store",
     "StoreBusy",
     "StoreFull",
+    "audit_folder",
 ]

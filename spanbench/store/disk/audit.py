@@ -124,7 +124,10 @@ def _seen(shelf: Shelf, shard: ShardRow, live: dict[int, int]) -> _Seen:
         file = shelf.shard(shard)
     except OSError as error:
         return _Seen((), len(live), f"cannot be read ({error.strerror}); {len(live):,} records are gone")
-    counted = len(live) == shard.rows - shard.dead  # else rows of the index are lost, and every whole record belongs back into it
+    beyond = sum(row >= shard.rows for row in live)
+    counted = (
+        not beyond and len(live) == shard.rows - shard.dead
+    )  # else rows of the index are lost, and every whole record belongs back into it
     whole, torn, strange = [], 0, 0
     for row, record in enumerate(file.all_records()):
         agrees = row in live and hash_of(shard.space, record.key) == live[row]
@@ -133,7 +136,6 @@ def _seen(shelf: Shelf, shard: ShardRow, live: dict[int, int]) -> _Seen:
             strange += not agrees
         elif row in live:
             torn += 1
-    beyond = sum(row >= shard.rows for row in live)
     return _Seen(tuple(whole), torn, _wrong(file, torn, strange + beyond, counted=counted))
 
 

@@ -15,6 +15,8 @@ __all__ = ["Freed", "collect", "evict"]
 
 INDEX_BYTES = 24
 """About the bytes of one record in the index, on pages that are not full."""
+SHARD_ROW_BYTES = 20
+"""Bytes of a record's key and checksum in its shard."""
 ROUNDS = 8
 
 
@@ -58,14 +60,13 @@ def collect(shelf: Shelf, limit: int | None) -> Freed:
 
 def _down_to(shelf: Shelf, limit: int) -> int:
     """Evict and pack in turn until the files are no larger than the limit: how much a record takes is known only about."""
-    evicted, target = 0, limit
-    for _ in range(ROUNDS):
+    evicted = 0
+    for done in range(ROUNDS):
         with shelf.index.reading():
             over = shelf.nbytes - limit
         if over <= 0:
             break
-        gone = evict(shelf, target)
-        evicted, target = evicted + gone, target - over // 8
+        evicted += evict(shelf, over * (1 + done))
         _pack(shelf)
         _pack_index(shelf)
     return evicted
@@ -81,8 +82,8 @@ def _sweep(shelf: Shelf) -> int:
     return len(gone)
 
 
-def evict(shelf: Shelf, limit: int) -> int:
-    """Take the least recently used records out, in one change, until what is left should need at most `limit` bytes.
+def evict(shelf: Shelf, excess: int) -> int:
+    """Take the least recently used records out, in one change, until about `excess` bytes fewer are needed.
 
     The room of a shard is free once it has no record left, or at the next packing.
 
@@ -91,14 +92,14 @@ def evict(shelf: Shelf, limit: int) -> int:
     """
     with shelf.changing():
         spaces = shelf.index.spaces()
-        shards = {shard.id: shard for shard in shelf.index.shards()}
-        size = {shard.id: layout_of(*spaces[shard.space], shard.rows).record_bytes + 20 + INDEX_BYTES for shard in shards.values()}
-        total, gone = sum((shard.rows - shard.dead) * size[shard.id] for shard in shards.values()), []
+        shards = shelf.index.shards()
+        size = {shard.id: layout_of(*spaces[shard.space], shard.rows).record_bytes + SHARD_ROW_BYTES + INDEX_BYTES for shard in shards}
+        gone = []
         for hashed, place in shelf.index.least_used():
-            if total <= limit:
+            if excess <= 0:
                 break
             gone.append((hashed, place))
-            total -= size[shard_of(place)]
+            excess -= size[shard_of(place)]
         shelf.index.remove_hashed(gone)
         shelf.bury(place for _, place in gone)
     return len(gone)

@@ -144,7 +144,7 @@ class Shard:
         Raises:
             OSError: it is not there, or cannot be read.
         """
-        self.path, self.layout = path, layout
+        self.path, self.layout, self._handle = path, layout, -1
         self._handle = os.open(path, os.O_RDONLY)
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from spanbench.errors import UsageError, suggest
 from spanbench.store.disk.audit import Audit, audit
 from spanbench.store.disk.entry import KEY_BYTES, Document, Entry, Field, JsonValue, RawTensor, Space
-from spanbench.store.disk.evict import Freed, collect, evict
+from spanbench.store.disk.evict import Freed, collect
 from spanbench.store.disk.faults import CorruptStore, NoStore, SpaceMismatch, StoreBusy, StoreFull
 from spanbench.store.disk.folder import open_index
 from spanbench.store.disk.index import ShardRow
@@ -20,6 +20,7 @@ from spanbench.store.disk.packing import prepared, runs, tensors
 from spanbench.store.disk.shard import Record
 from spanbench.store.disk.shelf import Found, Held, Shelf
 from spanbench.store.disk.stats import Stats, stats_of
+from spanbench.store.disk.transfer import copy
 
 __all__ = ["Store"]
 
@@ -105,7 +106,7 @@ class Store:
 
     def _keep_limit(self) -> None:
         if self._limit is not None and self._shelf.nbytes > self._limit:
-            evict(self._shelf, int(self._limit * KEPT_SHARE))
+            collect(self._shelf, int(self._limit * KEPT_SHARE))
 
     def get(self, space: Space, keys: Sequence[bytes]) -> list[Mapping[str, RawTensor] | None]:
         """Return the records of some keys, None for each that is not there; their bytes are those that were stored.
@@ -267,6 +268,20 @@ class Store:
         """Evict the least recently used records down to a limit (default: the store's own, if any), and pack what is left."""
         self._write_marks()
         return collect(self._shelf, self._limit if limit_bytes is None else limit_bytes)
+
+    def export(self, target: Path, documents: Sequence[str] | None = None) -> int:
+        """Copy all records and some documents (None: all) into another store, which is made where there is none.
+
+        Returns:
+            How many records were new there.
+        """
+        with Store.open(target, create=True) as other:
+            return copy(self._shelf, other, documents)
+
+    def import_(self, source: Path) -> int:
+        """Take over all records and documents of another store that are not here; return how many records are new."""
+        with Store.open(source) as other:
+            return copy(other._shelf, self, None)  # of the same class
 
     def _apply_marks(self) -> None:
         marks: dict[int, list[tuple[bytes, int]]] = defaultdict(list)

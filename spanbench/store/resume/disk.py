@@ -24,7 +24,7 @@ from spanbench.store.document.faults import NotThisModel
 from spanbench.store.keys import arm_fingerprint
 from spanbench.store.resume.snapshot import Snapshot, restore, snapshot
 
-__all__ = ["last_logits", "load", "path_of", "save"]
+__all__ = ["load", "load_with_logits", "path_of", "save"]
 
 FORMAT = 1
 _LOGITS = "logits"
@@ -53,7 +53,7 @@ def write(kept: Snapshot, folder: str | Path, name: str, *, logits: Tensor | Non
     path = path_of(folder, name)
     tensors = dict(kept.tensors) if logits is None else {**kept.tensors, _LOGITS: logits.detach().clone()}
     notes = {"spanbench": "session", "format": str(FORMAT), "arm": fingerprint, "lengths": json.dumps(kept.lengths)}
-    content = packed({name: tensor.cpu() for name, tensor in tensors.items()}, metadata=notes | {"crc32": _checksum(tensors)})
+    content = packed({name: tensor.cpu() for name, tensor in tensors.items()}, metadata=notes | {"crc32": _checksum(notes, tensors)})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, content)
@@ -71,15 +71,16 @@ def load(model: Model, folder: str | Path, name: str, room: int, *, fingerprint:
         NotThisModel: another model wrote it; what it holds is never computed again unasked.
         CorruptStore, NewerStore: the file is not what was written, or a newer version wrote it.
     """
-    with torch.inference_mode():
-        tensors, lengths = _read(path_of(folder, name), name, fingerprint or arm_fingerprint(model))
-        tensors.pop(_LOGITS, None)
-        return restore(model, Snapshot(tensors, lengths), room)
+    return load_with_logits(model, folder, name, room, fingerprint=fingerprint)[0]
 
 
-def last_logits(folder: str | Path, name: str) -> Tensor | None:
-    """Return the logits (B x V) that were saved with a session, None where there were none."""
-    return _read(path_of(folder, name), name, None)[0].get(_LOGITS)
+def load_with_logits(
+    model: Model, folder: str | Path, name: str, room: int, *, fingerprint: str | None = None
+) -> tuple[Session, Tensor | None]:
+    """Do what `load` does, and return the logits (B x V) that were saved with the session, too; None where there were none."""
+    tensors, lengths = _read(path_of(folder, name), name, fingerprint or arm_fingerprint(model))
+    logits = tensors.pop(_LOGITS, None)
+    return restore(model, Snapshot(tensors, lengths), room), logits
 
 
 def path_of(folder: str | Path, name: str) -> Path:
@@ -112,37 +113,39 @@ def _replace(path: Path, content: bytes) -> None:
         os.close(handle)
 
 
-def _read(path: Path, name: str, fingerprint: str | None) -> tuple[dict[str, Tensor], tuple[int, ...]]:
+def _read(path: Path, name: str, fingerprint: str) -> tuple[dict[str, Tensor], tuple[int, ...]]:
     """Return a file's tensors and lengths, all checked."""
     try:
         with safe_open(str(path), framework="pt") as file:
             notes = file.metadata() or {}
             _check(notes, name, fingerprint)
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - the file is no mapping
+            whole = _checksum(notes, tensors) == notes.get("crc32")
     except FileNotFoundError:
         raise NoStore(f"session {name!r}: there is none in {str(path.parent)!r}") from None
     except (SafetensorError, OSError) as error:
         raise CorruptStore(f"session {name!r}: {str(path)!r} is damaged or no session ({error}); read the text again") from None
-    if _checksum(tensors) != notes["crc32"]:
+    if not whole:
         raise CorruptStore(f"session {name!r}: {str(path)!r} does not hold what was written; read the text again")
     return tensors, tuple(json.loads(notes["lengths"]))
 
 
-def _check(notes: Mapping[str, str], name: str, fingerprint: str | None) -> None:
+def _check(notes: Mapping[str, str], name: str, fingerprint: str) -> None:
     if notes.get("spanbench") != "session":
         raise CorruptStore(f"session {name!r}: the file is no session of spanbench")
-    if int(notes["format"]) > FORMAT:
-        raise NewerStore(f"session {name!r}: has format {notes['format']}, this version reads {FORMAT}; take a newer one")
-    if fingerprint is not None and notes["arm"] != fingerprint:
+    if notes.get("format") != str(FORMAT):
+        raise NewerStore(f"session {name!r}: has format {notes.get('format')!r}, this version reads {FORMAT}; take a newer one")
+    if notes.get("arm") != fingerprint:
+        theirs = notes.get("arm", "")[:12]
         raise NotThisModel(
-            f"session {name!r}: was saved by model {notes['arm'][:12]}, this one is {fingerprint[:12]}; read the text with it"
+            f"session {name!r}: was saved by model {theirs!r}, this one is {fingerprint[:12]!r}; read the text with this one"
         )
 
 
-def _checksum(tensors: Mapping[str, Tensor]) -> str:
-    """Return a CRC-32 of names and contents: it tells damage, not intent."""
-    total = 0
+def _checksum(notes: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
+    """Return a CRC-32 of notes, names and contents: it tells damage, not intent."""
+    total = zlib.crc32(json.dumps({key: notes[key] for key in sorted(notes) if key != "crc32"}).encode())
     for name, tensor in sorted(tensors.items()):
-        total = zlib.crc32(name.encode(), total)
+        total = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), total)
         total = zlib.crc32(tensor.detach().contiguous().cpu().flatten().view(torch.uint8).numpy().data, total)
     return f"{total:08x}"

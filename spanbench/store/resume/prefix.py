@@ -13,8 +13,9 @@ from torch import Tensor
 
 from spanbench.model.pair import Model
 from spanbench.model.speak import Session, start_session
+from spanbench.store.disk import CorruptStore
 from spanbench.store.keys import arm_fingerprint, prefix_key
-from spanbench.store.resume.disk import last_logits, load, write
+from spanbench.store.resume.disk import load_with_logits, write
 from spanbench.store.resume.snapshot import Snapshot, restore, snapshot
 
 __all__ = ["PrefixCache", "Read"]
@@ -107,11 +108,11 @@ class PrefixCache:
             self._kept.move_to_end(key)
             kept = self._kept[key][1]
             return restore(self.model, kept.held, room), kept.logits_1xV.clone()
-        folder, name = self.folder or Path(), _name(length, key)
-        logits = last_logits(folder, name)
+        name = _name(length, key)
+        session, logits = load_with_logits(self.model, self.folder or Path(), name, room, fingerprint=self.fingerprint)
         if logits is None:
-            raise ValueError(f"session {name!r} was saved without logits, so it is none of this cache")
-        return load(self.model, folder, name, room, fingerprint=self.fingerprint), logits
+            raise CorruptStore(f"session {name!r}: was saved without logits, so not by a prefix cache; remove the file")
+        return session, logits
 
 
 def _name(length: int, key: bytes) -> str:

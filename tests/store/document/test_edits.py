@@ -23,13 +23,14 @@ def figures(edited: Edited) -> tuple[int, int, int, int, int]:
 
 
 def assert_as_fresh(books: Library, name: str, ids: list[int]) -> None:
-    """Latents and mixer rows are those of the same text written into an empty store, and its session those of a prefill."""
+    """Latents are those that the encoder gives for the whole text at once, and the session's logits those of a prefill."""
     assert list(books.manifest(name).ids) == ids
-    with library(MODEL, state=True) as fresh:
-        fresh.add(name, ids)
-        assert relative(books.latents(name), fresh.latents(name)) <= 1e-12
+    complete, whole = len(ids) // SPAN * SPAN, torch.tensor([ids])
     with torch.inference_mode():
-        wanted, _ = MODEL.prefill(torch.tensor([ids]))
+        wanted, _ = MODEL.prefill(whole)
+        if complete:
+            u = MODEL.encoder(MODEL.encoder_embedding(whole[0, :complete]))
+            assert relative(books.latents(name), u) <= 1e-12
     for use in ("u", "state"):
         assert relative(books.session(name, 1, use=use)[1], wanted) <= 1e-12
 
@@ -38,19 +39,20 @@ def other_token(token: int) -> int:
     return (token + 1) % VOCAB
 
 
-@pytest.mark.parametrize("tokens", [1, 3, 4, 7, 22, 24])
+@pytest.mark.parametrize("tokens", [1, 3, 4, 7, 22])
 def test_replacing_one_token_encodes_its_span_alone_and_mixes_from_there_on(tokens: int) -> None:
     """For every position: one span and K - p // S mixer rows where its span is complete, neither where it is open."""
-    ids, complete = text(tokens, VOCAB, seed=tokens), tokens // SPAN
-    for p in range(tokens):
-        with library(MODEL, state=True) as books:
-            books.add("d", ids)
-            edited = books.replace("d", p, [other_token(ids[p])])
+    complete = tokens // SPAN
+    with library(MODEL, state=True) as books:
+        for p in range(tokens):
+            ids = text(tokens, VOCAB, seed=100 * tokens + p)
+            books.add(f"d{p}", ids)
+            edited = books.replace(f"d{p}", p, [other_token(ids[p])])
             inside = p < complete * SPAN
             expected = (complete, complete - 1, 0, 1, complete - p // SPAN) if inside else (complete, complete, 0, 0, 0)
             assert figures(edited) == expected
             assert edited.behind == edited.mixed
-            assert_as_fresh(books, "d", [*ids[:p], other_token(ids[p]), *ids[p + 1 :]])
+            assert_as_fresh(books, f"d{p}", [*ids[:p], other_token(ids[p]), *ids[p + 1 :]])
 
 
 @given(st.integers(1, 30), st.integers(0, 29), st.integers(0, 2**32))

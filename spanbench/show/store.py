@@ -1,0 +1,184 @@
+"""`store`: what a document's change or question cost, what a store holds, what is wrong with it, what was freed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from spanbench.show.blocks import Cell, Page, Row, Table, Text
+from spanbench.show.formats import render
+from spanbench.show.generate import visible
+from spanbench.units import full, ratio_text, short
+
+__all__ = ["render_copied", "render_edit", "render_freed", "render_list", "render_query", "render_verify"]
+
+Render = Callable[[Mapping[str, Any], str, int, bool], str]
+MOST = 40
+"""Findings that are told one by one."""
+
+
+def _renders(blocks: Callable[[Mapping[str, Any]], Iterator[Text | Table]], rows: str | None = None) -> Render:
+    """Return what prints a document: its blocks to readers; as CSV the rows of one of its lists, or itself as one row."""
+
+    def rendered(document: Mapping[str, Any], fmt: str = "table", width: int = 80, colour: bool = False) -> str:
+        tidy: Sequence[Mapping[str, Any]] = document[rows] if rows else [_flat(document)]
+        return render(Page(tuple(blocks(document)), document, tuple(tidy)), fmt, width, colour)
+
+    return rendered
+
+
+def _flat(document: Mapping[str, Any]) -> dict[str, Any]:
+    plain = {name: value for name, value in document.items() if not isinstance(value, (dict, list))}
+    return plain | {f"{name}.{inner}": value for name, held in document.items() if isinstance(held, dict) for inner, value in held.items()
+                    if not isinstance(value, (dict, list))}  # fmt: skip
+
+
+def _flops(value: int) -> Cell:
+    return Cell(short("flops", value), full("flops", value))
+
+
+def _bytes(value: int) -> Cell:
+    return Cell(short("peak_bytes", value), full("peak_bytes", value))
+
+
+# ---- what a change cost ---------------------------------------------------------------------------------------------
+
+_SPANS = {
+    "spans": "complete spans",
+    "kept": "stand where they stood",
+    "found": "found by content",
+    "encoded": "encoded now",
+    "dropped": "of the old text, no more in it",
+}
+
+
+def _edit(document: Mapping[str, Any]) -> Iterator[Text | Table]:
+    name = visible(document["document"])
+    yield Text(f"spanbench store {document['operation']} · {name} in {visible(document['store'])}", "title")
+    yield Text(
+        f"{document['tokens']:,} tokens: {document['spans']:,} spans of {document['point']['span']:,}, and {document['open']:,} open."
+    )
+    rows = [Row((text, f"{document[key]:,}")) for key, text in _SPANS.items()]
+    rows += [
+        Row(("mixer rows from the first change on", f"{document['behind']:,}")),
+        Row(("mixer rows computed now", f"{document['mixed']:,}")),
+    ]
+    yield Table(("what", "number"), tuple(rows))
+    spent = (
+        ("encoder", document["flops_encoder"]),
+        ("encoder, all spans anew", document["flops_encoder_anew"]),
+        ("mixer", document["flops_mixer"]),
+    )
+    yield Table(("FLOPs, dense convention", "counted"), tuple(Row((text, _flops(value))) for text, value in spent))
+    yield from _narrowed(document)
+    if not document["state"]:
+        yield Text("No mixer state is kept (--state keeps it): whoever opens the document mixes all of its rows.", "note", hang=2)
+
+
+def _narrowed(document: Mapping[str, Any]) -> Iterator[Text]:
+    lost = document["narrowed"]
+    if lost["values"] and lost["max_abs"]:
+        relative = "unknown" if lost["relative"] is None else f"{lost['relative']:.2e}"
+        yield Text(
+            f"Kept as {document['dtype']}, narrower than the model's {document['point']['dtype']}: reconstruction error at most "
+            f"{lost['max_abs']:.2e}, relative root mean square {relative}.", "note", hang=2,
+        )  # fmt: skip
+
+
+# ---- what a question cost -------------------------------------------------------------------------------------------
+
+
+def _query(document: Mapping[str, Any]) -> Iterator[Text | Table]:
+    yield Text(f"spanbench store query · {visible(document['document'])} in {visible(document['store'])}", "title")
+    yield Text(
+        f"{document['query_tokens']:,} tokens behind {document['tokens']:,}: {document['spans_found']:,} spans found, "
+        f"{document['spans_encoded']:,} encoded; {document['rows_found']:,} mixer rows found, {document['rows_mixed']:,} computed."
+    )
+    warm = document["flops_open"] + document["flops_read"]
+    rows = [
+        Row(("open the document", _flops(document["flops_open"]))),
+        Row(("read the question", _flops(document["flops_read"]))),
+        Row((f"say {len(document['ids']):,} tokens", _flops(document["flops_say"]))),
+        Row(("open and read together", _flops(warm))),
+        Row(("read both without a store", _flops(document["flops_anew"]))),
+        Row(("without ÷ with", ratio_text(document["flops_anew"] / warm))),
+    ]
+    yield Table(("FLOPs, dense convention", "counted"), tuple(rows))
+    if document["use"] == "u":
+        yield Text("Only latents are kept of this document: all of its mixer rows were computed again.", "note", hang=2)
+    yield Text("The answer:")
+    yield Text(visible(document["text"]))
+
+
+# ---- what a store holds ---------------------------------------------------------------------------------------------
+
+
+def _list(document: Mapping[str, Any]) -> Iterator[Text | Table]:
+    held = document["documents"]
+    yield Text(f"spanbench store list · {visible(document['store'])}", "title")
+    rows = [_document(one) for one in held]
+    if rows:
+        yield Table(("document", "tokens", "spans", "open", "missing", "dtype", "state"), tuple(rows), left=frozenset({0, 5, 6}))
+    else:
+        yield Text("No document; spanbench store add adds one.")
+    kinds = [
+        Row((one["kind"], one["fingerprint"][:12], f"{one['span']:,}", one["dtype"], f"{one['records']:,}", _bytes(one["raw_bytes"])))
+        for one in document["spaces"]
+    ]
+    yield Table(("records", "made by", "span", "dtype", "number", "bytes"), tuple(kinds), left=frozenset({0, 1, 3}))
+    raw, disk = document["raw_bytes"], document["disk_bytes"]
+    over = f", {100 * (disk / raw - 1):.1f}% over the tensors" if raw else ""
+    yield Text(f"{short('peak_bytes', disk)} on disk{over}.")
+    if any(one["missing"] for one in held):
+        yield Text("Missing spans were evicted; spanbench store edit --restore encodes them again.", "note", hang=2)
+
+
+def _document(one: Mapping[str, Any]) -> Row:
+    numbers = (f"{one[name]:,}" for name in ("tokens", "spans", "open", "missing"))
+    return Row((visible(one["document"]), *numbers, one["dtype"], "yes" if one["state"] else "no"))
+
+
+# ---- what is wrong, freed, copied -----------------------------------------------------------------------------------
+
+
+def _verify(document: Mapping[str, Any]) -> Iterator[Text | Table]:
+    yield Text(f"spanbench store verify · {visible(document['store'])}", "title")
+    size = short("peak_bytes", document["raw_bytes"])
+    yield Text(f"{document['records']:,} records in {document['shards']:,} shards are what was written ({size}).")
+    for one in document["findings"][:MOST]:
+        lost = f" ({one['lost']:,} records lost)" if one["lost"] else ""
+        done = "repaired" if one["repaired"] else "wrong" if one["harm"] else "left over"
+        yield Text(f"{done}: {one['where']}: {one['what']}{lost}", hang=2)
+    if len(document["findings"]) > MOST:
+        yield Text(f"and {len(document['findings']) - MOST:,} more; --format json lists all")
+    if not document["findings"]:
+        yield Text("Index and shards agree both ways.")
+
+
+def _freed(document: Mapping[str, Any]) -> Iterator[Text | Table]:
+    yield Text(f"spanbench store gc · {visible(document['store'])}", "title")
+    rows = [
+        Row(("records evicted", f"{document['evicted']:,}", "")),
+        Row(("files left over", f"{document['leftovers']:,}", "")),
+        Row(("shards before, after", f"{document['shards_before']:,}", f"{document['shards_after']:,}")),
+        Row(("bytes before, after", _bytes(document["bytes_before"]), _bytes(document["bytes_after"]))),
+    ]
+    yield Table(("what", "number", "after"), tuple(rows))
+    for name, missing in document["incomplete"].items():
+        yield Text(
+            f"{visible(name)} has no latent of {missing:,} spans any more; spanbench store edit --restore encodes them again.", hang=2
+        )
+    if document["damaged"]:
+        yield Text(f"{document['damaged']:,} shards are not whole and were left as they are; spanbench store verify tells more.", "note")
+
+
+def _copied(document: Mapping[str, Any]) -> Iterator[Text | Table]:
+    yield Text(f"{document['records']:,} records of {visible(document['source'])} are new in {visible(document['target'])}.")
+
+
+render_edit = _renders(_edit)
+render_query = _renders(_query)
+render_list = _renders(_list, "documents")
+render_verify = _renders(_verify, "findings")
+render_freed = _renders(_freed)
+render_copied = _renders(_copied)
