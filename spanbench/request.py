@@ -15,7 +15,18 @@ from spanbench.presets import ALLOCATIONS, DEFAULT_ALLOCATION, DEFAULT_PRESET, P
 from spanbench.prompt import Prompt, load_prompt
 from spanbench.tally import CONVENTIONS, Convention
 
-__all__ = ["DEFAULT_GENERATE", "DEFAULT_SPAN", "DEFAULT_TOKENS", "DTYPES", "MAX", "Request", "parse_overrides", "point_of", "read_toml"]
+__all__ = [
+    "DEFAULT_GENERATE",
+    "DEFAULT_SPAN",
+    "DEFAULT_TOKENS",
+    "DTYPES",
+    "MAX",
+    "Request",
+    "from_toml",
+    "parse_overrides",
+    "point_of",
+    "read_toml",
+]
 
 DEFAULT_TOKENS = 2048
 DEFAULT_SPAN = 32
@@ -97,10 +108,15 @@ def read_toml(path: str) -> Request:
         raise UsageError(f"--config {path!r}: is not TOML that can be read (nested too deeply)") from None
     except ValueError as error:  # not TOML, not UTF-8, or a number of too many digits
         raise UsageError(f"--config {path!r}: is not TOML ({error})") from None
-    return _from_toml(data, f"--config {path!r}")
+    return from_toml(data, f"--config {path!r}")
 
 
-def _from_toml(data: dict[str, Any], where: str) -> Request:
+def from_toml(data: dict[str, Any], where: str) -> Request:
+    """Return the request of a TOML file's keys, which are named as the flags are; sizes are in `shape`. `where` begins a message.
+
+    Raises:
+        UsageError: an unknown key, or a value of another type.
+    """
     sizes = _flatten(data.pop("shape", {}), where)
     shape = {key: check_override(key, value, f"{where}: [shape]") for key, value in sizes.items()}
     if "regime" in data:  # as the flag is named

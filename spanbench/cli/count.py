@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from spanbench.cli.options import Format, Out, Verify, takes_request, with_note
+from spanbench.cli.options import Format, Out, Verify, given_flags, takes_request, with_note
 from spanbench.cli.output import check_out, keep, progress, put
 from spanbench.errors import UsageError
 from spanbench.presets import ALLOCATIONS
@@ -61,8 +61,8 @@ def _count_module(context: typer.Context, request: Request, module: str, inputs:
     """Count a user's module, on meta unless a device was asked for; what shapes the pair has no meaning here."""
     from spanbench.cli.module import count_module_command
 
-    given = [name for name in context.params if str(getattr(context.get_parameter_source(name), "name", "")) == "COMMANDLINE"]
-    if strangers := sorted(set(given) - {"module", "inputs", "fmt", "device", "dtype"}):
+    given = given_flags(context)
+    if strangers := sorted(given - {"module", "inputs", "fmt", "device", "dtype"}):
         raise UsageError(f"--{strangers[0].replace('_', '-')}: does not go with --module; it takes --input, --device, --dtype and --format")
     device = request.device if "device" in given else "meta"
     count_module_command(module, inputs, fmt, device, DTYPE_ALIASES.get(request.dtype, request.dtype))

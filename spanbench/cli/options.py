@@ -21,7 +21,7 @@ from spanbench.tally import CONVENTIONS
 if TYPE_CHECKING:
     from spanbench.record import Record
 
-__all__ = ["Format", "Out", "Verify", "format_option", "settled", "takes_request", "with_note"]
+__all__ = ["Format", "Out", "Verify", "format_option", "given_flags", "settled", "takes_request", "with_note"]
 
 
 def format_option(default: str) -> Any:
@@ -136,6 +136,11 @@ def settled(request: Request) -> Request:
     point, _, _ = checked_point(replace(request, largest=False, prompt=None if request.prompt == "-" else request.prompt))
     found = largest_batch(point)
     return request.with_batch(found.batch, found.why)
+
+
+def given_flags(context: typer.Context) -> set[str]:
+    """Return the names of the parameters that stood on the command line, whatever their defaults are."""
+    return {name for name in context.params if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"}
 
 
 def with_note(record: Record, request: Request) -> Record:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spanbench.cli.options import Format, Verify, takes_request
+from spanbench.cli.options import Format, Verify, given_flags, takes_request
 from spanbench.cli.output import progress, put
 from spanbench.cli.values import completed
 from spanbench.errors import NothingMeasured, UsageError
@@ -128,8 +128,7 @@ def _from_file(context: typer.Context, gates: str | None) -> list[Gate]:
     path = gates if gates is not None else next((name for name in DEFAULT_FILES if Path(name).is_file()), None)
     if path is None:
         raise NothingMeasured(f"ratio: there is no gate; give --min or --max, or write gates into {' or '.join(DEFAULT_FILES)}")
-    given = {name for name in context.params if str(getattr(context.get_parameter_source(name), "name", "")) == "COMMANDLINE"}
-    if strangers := sorted(given - _FILE_OPTIONS):
+    if strangers := sorted(given_flags(context) - _FILE_OPTIONS):
         name = {"shape": "set", "regimes": "regime"}.get(strangers[0], strangers[0])
         raise UsageError(f"--{name}: goes with --min or --max; gates of {path!r} take their points from it")
     return read_gates(path)

@@ -14,7 +14,7 @@ from spanbench.judge.gates.judged import places, rounded
 from spanbench.point import Point
 from spanbench.presets import changes
 from spanbench.show.blocks import Cell, Page, Row, Table, Text
-from spanbench.show.check.github import ANNOTATIONS, _error, _file
+from spanbench.show.check.github import ANNOTATIONS, error_command, shown_file
 from spanbench.show.formats import render
 from spanbench.units import full, short
 
@@ -154,4 +154,4 @@ def _verdict_of(one: Judged) -> str:
 
 
 def _annotation(one: Judged, message: str) -> str:
-    return _error(_file(one.gate.path or ""), one.gate.line or 1, f"spanbench ratio: {one.gate.title}", message)
+    return error_command(shown_file(one.gate.path or ""), one.gate.line or 1, f"spanbench ratio: {one.gate.title}", message)

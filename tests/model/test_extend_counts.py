@@ -102,7 +102,7 @@ def assert_counted(point: Point, more: int) -> None:
     assert executed(pair.latent, point, more) == latent_sum(point, more)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(points(), st.integers(1, 14))
 def test_what_is_executed_is_what_the_formulas_say(point: Point, more: int) -> None:
     assert_counted(point, more)
@@ -110,5 +110,5 @@ def test_what_is_executed_is_what_the_formulas_say(point: Point, more: int) -> N
 
 @pytest.mark.parametrize("pool", POOLS)
 def test_it_is_at_every_edge_of_a_span(pool: str) -> None:
-    for point, more in product(list(corners(pool))[::7], (2, 7)):  # type: ignore[arg-type]  # POOLS are the names of pools
+    for point, more in product(list(corners(pool))[::11], (2, 7)):  # type: ignore[arg-type]  # POOLS are the names of pools
         assert_counted(point, more)

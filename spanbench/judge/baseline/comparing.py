@@ -60,7 +60,8 @@ def _differing(old: Row, new: Row) -> list[Figure]:
     one, other = _figures(old), _figures(new)
     layers = {(figure.regime, figure.stage): figure for figure in _first_layers(old, new)}
     figures = []
-    for place in sorted({**one, **other}, key=lambda place: _order(old.arm, place)):
+    places = {place for place in {**one, **other} if one.get(place) != other.get(place)} | {(*place, "flops") for place in layers}
+    for place in sorted(places, key=lambda place: _order(old.arm, place)):
         regime, stage, quantity = place
         layer = layers.pop((regime, stage), None) if quantity == "flops" else None
         if one.get(place) != other.get(place):

@@ -17,7 +17,7 @@ from typing import Any
 from spanbench.errors import NothingMeasured, UsageError, suggest
 from spanbench.judge.gates.gate import Gate, check_limits, check_quantity, check_stage, parse_limit
 from spanbench.point import ALL_REGIMES, check_choice
-from spanbench.request import MAX, Request, _from_toml
+from spanbench.request import MAX, Request, from_toml
 
 __all__ = ["DEFAULT_FILES", "read_gates"]
 
@@ -139,7 +139,7 @@ def _point_of(table: Any, base: Request, where: str) -> Request:
         raise UsageError(f"{where}: batch = {MAX!r} depends on the machine's memory, so it cannot gate; give a number")
     if table.get("prompt") == "-":
         raise UsageError(f"{where}: prompt = '-' is standard input, which can be read once only; name a text file")
-    given = _from_toml({key: _plain(value) for key, value in table.items()}, where)
+    given = from_toml({key: _plain(value) for key, value in table.items()}, where)
     return base.with_flags(**{key: getattr(given, key) for key in table})
 
 

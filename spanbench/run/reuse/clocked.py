@@ -71,7 +71,7 @@ def time_queries(
 
 
 def time_once(way: Way, times: int, max_seconds: float) -> Estimate:
-    """Return what reading and keeping the document takes: the median of at most so many times that fit in the time, and their range."""
+    """Return what reading and keeping the document takes: the median of so many times at most, and their range."""
     if way.once is None:
         return Estimate(0.0, 0.0, 0.0)
     took: list[float] = []

@@ -14,7 +14,7 @@ from spanbench.show.check.page import blocks
 from spanbench.show.check.words import many, sentence, short_verdict
 from spanbench.show.formats import render
 
-__all__ = ["ANNOTATIONS", "SUMMARY_BYTES", "annotations", "summary"]
+__all__ = ["ANNOTATIONS", "SUMMARY_BYTES", "annotations", "error_command", "shown_file", "summary"]
 
 ANNOTATIONS = 10
 """GitHub shows no more of one step."""
@@ -29,13 +29,13 @@ def annotations(checked: Checked, limit: int = ANNOTATIONS) -> list[str]:
 
     They are read from standard error as well as from standard output, so a JSON document on standard output stays whole.
     """
-    file, changes = _file(checked.path), checked.changes
+    file, changes = shown_file(checked.path), checked.changes
     shown = changes if len(changes) <= limit else changes[: limit - 1]
-    found = [_error(file, one.line, _title(one), sentence(one, file, checked.accept)) for one in shown]
+    found = [error_command(file, one.line, _title(one), sentence(one, file, checked.accept)) for one in shown]
     left = len(changes) - len(shown)
     if left:
         told = f"… and {many(left, 'more row')} changed, see the job summary; accept all with: {checked.accept}"
-        found.append(_error(file, changes[len(shown)].line, "spanbench check", told))
+        found.append(error_command(file, changes[len(shown)].line, "spanbench check", told))
     return found
 
 
@@ -43,7 +43,8 @@ def _title(change: RowChange) -> str:
     return f"spanbench check: {short_verdict([change]) if change.kind == 'changed' else f'row {change.kind}'}"
 
 
-def _error(file: str, line: int, title: str, message: str) -> str:
+def error_command(file: str, line: int, title: str, message: str) -> str:
+    """Return the workflow command that shows a message on a line of a file."""
     return f"::error file={_property(file)},line={line},title={_property(title)}::{_escaped(message)}"
 
 
@@ -55,7 +56,7 @@ def _property(text: str) -> str:
     return _escaped(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def _file(path: str) -> str:
+def shown_file(path: str) -> str:
     """Return a path as GitHub knows it: from the root of the checkout, or from the working folder; one outside of both stays whole."""
     full = Path(path).resolve()
     for root in (os.environ.get("GITHUB_WORKSPACE") or ".", "."):

@@ -28,7 +28,7 @@ def chains(text: list[int], span: int) -> list[tuple[int, ...]]:
     return list(accumulate(spans(text, span)))
 
 
-def edited(edit: Edit, text: list[int], span: int) -> list[int]:
+def edited(edit: Edit, text: list[int]) -> list[int]:
     """Carry the edit out; new tokens are numbers that no text holds."""
     if edit.name.startswith("replace"):
         return [*text[: edit.position], -1, *text[edit.position + 1 :]]
@@ -40,7 +40,7 @@ def edited(edit: Edit, text: list[int], span: int) -> list[int]:
 def test_an_edit_encodes_the_spans_of_new_content_and_mixes_from_the_first_changed_row(span: int, tokens: int) -> None:
     point, text = Point(resolve("tiny", "lean", {}, span), tokens, span), list(range(tokens))
     for edit in edits(point):
-        after = edited(edit, text, span)
+        after = edited(edit, text)
         assert len(after) == edit.tokens
         assert edit.encoded == len(set(spans(after, span)) - set(spans(text, span))), edit
         assert edit.found == len(spans(after, span)) - edit.encoded, edit

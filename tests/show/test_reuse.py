@@ -1,0 +1,167 @@
+"""`reuse` as a reader and as a program sees it: every figure is one that was counted, and dense + KV is told where it wins."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spanbench.count.reuse.counted import counted_reuse, judged
+from spanbench.errors import UsageError
+from spanbench.judge.reuse import Reuse
+from spanbench.judge.reuse.result import Rate
+from spanbench.judge.stats import Estimate
+from spanbench.point import Point
+from spanbench.presets import ALLOCATIONS, resolve
+from spanbench.show.formats import FORMATS
+from spanbench.show.reuse import Shown, plot_files, plot_format, render_reuse
+from spanbench.show.reuse.verdict import sentences
+
+SECONDS = {
+    "dense": 4.0,
+    "dense-kv-ram": 0.25,
+    "dense-kv-disk": 0.35,
+    "dense-tokens": 4.0,
+    "latent": 0.3,
+    "latent-u": 0.2,
+    "latent-state": 0.5,
+}
+
+
+def counted(preset: str = "document", allocation: str = "lean", tokens: int = 2048, span: int = 32, query: int = 64, **sizes: Any) -> Reuse:
+    point = Point(resolve(preset, allocation, sizes, span), tokens, span, dtype="float16", preset=preset, allocation=allocation)
+    ids = [[(7 * i + i // 5) % 257 for i in range(tokens)]]
+    return counted_reuse(point, ids, [list(range(query))], (1, 10, 100), (1, 2, 4), rate=Rate(1e12, "--flops-per-second"))
+
+
+def timed(found: Reuse) -> Reuse:
+    """Return a result with times set by hand."""
+
+    def at(value: float) -> Estimate:
+        return Estimate(value, value * 0.9, value * 1.2)
+
+    strategies = [
+        replace(
+            one,
+            once=replace(one.once, seconds=at(1.0)),
+            query=replace(one.query, seconds=at(SECONDS[one.name]), joules=at(2.0)),
+            disk_bytes=5,
+        )
+        for one in found.strategies
+    ]
+    memory = [one if one.bytes is None else replace(one, disk_bytes=2 * one.bytes, reason=None) for one in found.memory]
+    return judged(found, strategies=tuple(strategies), memory=tuple(memory))
+
+
+def test_tables_show_the_figures_of_the_documents_scale() -> None:
+    text = render_reuse(Shown(counted()))
+    row = next(line for line in text.splitlines() if line.startswith("latent, u + mixer KV"))
+    assert row.split() == ["latent,", "u", "+", "mixer", "KV", "948", "G", "29.9", "G", "32.5", "MiB", "32.0", "MiB", "12.5", "GiB"]
+    assert "latents u                  512 KiB   256.0 B         2048×" in text
+    assert "at 1.00 TFLOP/s" in text
+
+
+@pytest.mark.parametrize("allocation", ALLOCATIONS)
+@pytest.mark.parametrize("preset", ["tiny", "small", "document"])
+def test_no_line_is_longer_than_80_columns_timed_or_not(preset: str, allocation: str) -> None:
+    found = counted(preset, allocation)
+    for one in (found, timed(found)):
+        text = render_reuse(Shown(one, found, "The documents' scale is not shown: too large."))
+        assert [line for line in text.splitlines() if len(line) > 80] == []
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+@pytest.mark.parametrize("sizes", [{"tokens": 10}, {"tokens": 32, "query": 1}, {"tokens": 33, "query": 100}])
+def test_every_format_takes_documents_with_no_and_with_one_span(fmt: str, sizes: dict[str, int]) -> None:
+    assert render_reuse(Shown(counted("tiny", **sizes)), fmt).strip()
+
+
+def test_json_is_one_document_with_every_digit() -> None:
+    found = counted()
+    data = json.loads(render_reuse(Shown(found, counted("small")), "json"))
+    assert (data["schema"], len(data["points"])) == ("reuse/1", 2)
+    rows = {row["name"]: row for row in data["points"][0]["strategies"]}
+    assert rows["dense-kv-ram"]["query"]["flops"] == 895_762_825_216
+    assert rows["latent-u"]["cumulative"][2] == {"queries": 100, "flops": found.strategy("latent-u").flops(100), "seconds": None}
+    assert rows["dense"]["query"]["seconds"] == {"value": None, "low": None, "high": None, "reason": "it was not run, only counted"}
+    assert data["points"][0]["verdict"] == list(sentences(found))
+
+
+def test_csv_has_one_row_a_figure_and_a_reason_for_every_empty_one() -> None:
+    rows = list(csv.DictReader(io.StringIO(render_reuse(Shown(counted("small")), "csv"))))
+    assert all(row["value"] or row["reason"] for row in rows)
+    assert all(row["source"] in {"counted", "measured", "estimated", "modelled"} for row in rows)
+    places = [(row["table"], row["name"], row["against"], row["quantity"]) for row in rows]
+    assert len(set(places)) == len(places)
+    (u,) = [row for row in rows if (row["name"], row["quantity"]) == ("latents u", "bytes")]
+    assert (u["value"], u["tokens"], u["preset"]) == ("65536", "2048", "small")
+
+
+def test_markdown_keeps_every_table() -> None:
+    found = timed(counted("small"))
+    text = render_reuse(Shown(found), "markdown")
+    for title in (
+        "Counted: what each",
+        "Measured: medians",
+        "Break-even",
+        "Crossover",
+        "an edit",
+        "several stored",
+        "Sparse",
+        "Bytes of the",
+    ):
+        assert f"### {title}" in text or title in text, title
+
+
+def verdict(found: Reuse) -> str:
+    return "\n".join(sentences(found))
+
+
+def test_the_verdict_names_the_cheapest_for_each_number_of_queries() -> None:
+    text = verdict(counted())
+    assert "For 1 query: fewest FLOPs with “latent, no store” and “latent, u on disk” (978 G; dense with KV 29.5 T)" in text
+    assert "For 100 queries: fewest FLOPs with “latent, u + mixer KV” (3.94 T; dense with KV 118 T)" in text
+    assert "With u alone the mixer runs again in each query: 857 G FLOP, about as many as dense with KV (0.956×), in a 2048×" in text
+    assert "1/32.7 of its cold FLOPs" in text
+
+
+def test_the_verdict_says_where_dense_with_kv_wins() -> None:
+    short = counted("tiny", query=3, span=8, tokens=100)
+    assert "Dense with KV in RAM wins on each later query in FLOPs against “latent, no store” and “latent, u on disk”." in verdict(short)
+    assert "Dense with KV wins on edits in FLOPs, against u + mixer KV: replace, last." in verdict(counted())
+    slow = timed(counted("small"))
+    assert "wins on each later query in time against “latent, no store” and “latent, u + mixer KV”." in verdict(slow)
+    assert "in time" not in verdict(counted("small"))
+
+
+def test_the_verdict_sets_each_arm_against_itself_and_files_beside_the_prediction() -> None:
+    text = verdict(timed(counted("small")))
+    assert "each arm against itself: dense with KV 32.99×, latent from u 1.56×, with mixer KV 32.33×" in text
+    assert "= 512×, by count 512×." in text
+
+
+def test_break_even_tells_how_long_a_loser_is_ahead() -> None:
+    text = render_reuse(Shown(counted()))
+    assert any(line.split() == "latent, no store dense, KV in RAM never (ahead to 349)".split() for line in text.splitlines())
+
+
+def test_a_plot_is_the_same_bytes_each_time_and_seconds_are_a_file_of_their_own() -> None:
+    found = counted("small")
+    (drawn,) = plot_files(found, "cost.svg")
+    assert drawn == plot_files(counted("small"), "cost.svg")[0]
+    assert drawn[0] == Path("cost.svg")
+    assert all(name.encode() in drawn[1] for name in ("dense, KV in RAM or on disk", "latent, u + mixer KV", "After 100: "))
+    paths = [path for path, _ in plot_files(timed(found), "out/cost.png")]
+    assert paths == [Path("out/cost.png"), Path("out/cost-seconds.png")]
+    assert plot_files(found, "cost.PNG")[0][1].startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", ["cost", "cost.pdf", ".svg"])
+def test_other_endings_are_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=r"--plot .* must end in \.svg or \.png"):
+        plot_format(name)
