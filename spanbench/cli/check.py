@@ -109,11 +109,19 @@ def _tell(checked: Checked, fmt: str, summary: str | None, benchmark: str | None
         typer.echo(line, err=True)
     place = summary or (os.environ.get("GITHUB_STEP_SUMMARY") if github else None)
     if place:
-        _write("--summary", place, actions.summary(checked), append=True)
+        _write("--summary", place, actions.summary(checked, actions.SUMMARY_BYTES - _held(place)), append=True)
     if benchmark is not None:
         _write("--benchmark", benchmark, exported.benchmark(checked))
     if benchmark_ratios is not None:
         _write("--benchmark-ratios", benchmark_ratios, exported.benchmark_bigger(checked))
+
+
+def _held(path: str) -> int:
+    """Return the bytes that a file has already: a job's summary is one file for all of its steps' commands."""
+    try:
+        return Path(path).stat().st_size
+    except (OSError, ValueError):  # writing it will say what is wrong
+        return 0
 
 
 def _write(option: str, path: str, text: str, *, append: bool = False) -> None:

@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from spanbench.errors import SpanbenchError
-from spanbench.sweep.job import Job
-from spanbench.sweep.lifeline import die_with_parent
-from spanbench.sweep.plan import request_of
 
 if TYPE_CHECKING:
     from spanbench.point import Point
     from spanbench.record import Record
     from spanbench.run import Timing
+    from spanbench.sweep.job import Job
 
 __all__ = ["point"]
 
@@ -32,6 +30,9 @@ Many = Annotated[bool, typer.Option("--many", help="Read one job a line until th
 
 def point(many: Many = False) -> None:
     """Run one job of a sweep, given as JSON on standard input, and print its record as one line."""
+    from spanbench.sweep.job import Job  # they load records, and no other command needs them at its start
+    from spanbench.sweep.lifeline import die_with_parent
+
     die_with_parent()
     with _answers() as answers:
         if not many:
@@ -56,6 +57,8 @@ def _answers() -> Iterator[TextIO]:
 
 def _answer(line: str) -> dict[str, str | None]:
     """Run one job of many; what is wrong with it is its answer, and the next one is not concerned."""
+    from spanbench.sweep.job import Job
+
     try:
         return {"line": _run(Job.from_json(line)).to_line(), "reason": None}
     except SpanbenchError as error:
@@ -74,6 +77,7 @@ def _run(job: Job) -> Record:
     from spanbench.cli.guard import checked_point
     from spanbench.cli.options import settled, with_note
     from spanbench.cli.output import progress
+    from spanbench.sweep.plan import request_of
 
     request = settled(request_of(job))
     asked, prompt, convention = checked_point(request)

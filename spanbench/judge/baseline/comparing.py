@@ -42,7 +42,7 @@ def compare(old: Baseline, new: Sequence[Row], *, by: By, accept: str | None = N
         figures=sum(len(_numbers(one) | _numbers(other)) for one, other in both),
         changes=changes,
         ratios=[*_ratios(old.rows, new)],
-        accept=accept or accept_command(old.path),
+        accept=accept_command(old.path) if accept is None else accept,
         notes=notes,
     )
 

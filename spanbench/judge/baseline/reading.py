@@ -12,6 +12,7 @@ from spanbench.judge.baseline.row import ARMS, SUMMED, TOTAL, Row
 
 __all__ = ["json_of", "read_point", "read_row"]
 
+_LARGEST = 2**63 - 1
 _KEYS = {"point", "arm", "counts", "layers", "sizes"}
 _COUNTS, _LAYERS, _SIZES = ("regime", "stage", "quantity"), ("regime", "stage"), ("part", "size")
 
@@ -105,6 +106,8 @@ def _check_number(value: Any, place: str, where: str) -> None:
         raise BaselineBroken(f"{where}: {place} = {_short(value)} is not a whole number; counts are exact")
     if value < 0:
         raise BaselineBroken(f"{where}: {place} = {value} is negative; nothing that is counted is")
+    if value > _LARGEST:
+        raise BaselineBroken(f"{where}: {place} has {len(str(value))} digits; no count is larger than 2^63 - 1")
 
 
 def _check_sums(row: Row, where: str) -> None:

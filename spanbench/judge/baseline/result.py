@@ -8,7 +8,7 @@ from typing import Literal
 
 __all__ = ["By", "Checked", "Figure", "PairRatio", "RowChange"]
 
-By = Literal["ledger", "closed form"]
+By = Literal["ledger", "closed form", "another baseline"]
 Kind = Literal["changed", "missing", "extra"]
 
 

@@ -18,7 +18,7 @@ MOST = 40
 """Rows that a terminal shows one by one: a changed preset may change thousands."""
 
 _TIDY = ("path", "line", "kind", "row", "arm", "regime", "stage", "layer", "quantity", "old", "new", "difference", "relative")
-_BY = {"ledger": "the ledger", "closed form": "closed form"}
+_BY = {"ledger": "counted by the ledger", "closed form": "counted by closed form", "another baseline": "as two files have it"}
 _WORDS = {"missing": "missing: it is no longer counted", "extra": "extra: the baseline has no such row", "changed": "changed"}
 
 
@@ -85,9 +85,9 @@ def blocks(checked: Checked, most: int | None, flat: bool) -> Iterator[Text | Ta
         most: how many rows, ratios and notes are shown at most; None: all.
         flat: for Markdown, whose tables have room for everything about a row in one line.
     """
-    yield Text(f"spanbench check · {checked.path}", "title")
+    yield Text(f"spanbench {'baseline diff' if checked.by == 'another baseline' else 'check'} · {checked.path}", "title")
     yield Text(verdict(checked), hang=2)
-    yield Text(f"counted by {_BY[checked.by]}, convention {checked.convention}, tolerance 0", hang=2)
+    yield Text(f"{_BY[checked.by]}, convention {checked.convention}, tolerance 0", hang=2)
     if checked.changes:
         shown = checked.changes[:most]
         yield _flat_table(shown) if flat else _table(shown)

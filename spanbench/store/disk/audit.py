@@ -18,6 +18,8 @@ from spanbench.store.disk.shelf import Held, Shelf
 
 __all__ = ["Audit", "Finding", "adopt", "audit"]
 
+UNNAMED = "the index does not name it: its writer was killed, it was merged into another, or it is no shard of this store"
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -189,18 +191,18 @@ def _orphans(shelf: Shelf, *, repair: bool) -> Iterator[Finding]:
         named = {shard.name for shard in shelf.index.shards()}
     for name in shard_names(shelf.folder):
         if name not in named and name not in shelf.gone:
-            what = adopt(shelf, name) if repair else "the index does not name it: its writer was killed, or it was merged into another"
-            yield Finding(shelf.path(name).name, what, harm=False, repaired=repair)
+            taken = adopt(shelf, name) if repair else None
+            yield Finding(shelf.path(name).name, taken or UNNAMED, harm=False, repaired=taken is not None)
 
 
-def adopt(shelf: Shelf, name: str) -> str:
+def adopt(shelf: Shelf, name: str) -> str | None:
     """Take the records of a shard that the index does not name into it, those that it has not; say what was done.
 
-    A file whose header cannot be read is left alone: it may be somebody else's.
+    A file whose header cannot be read is left alone, and nothing is returned: it may be somebody else's.
     """
     layout = read_layout(shelf.path(name))
     if layout is None:
-        return "is no shard that can be read; it was left as it is"
+        return None
     file = Shard(shelf.path(name), layout)
     records = list(file.all_records())
     number = shelf.space_for(layout.space, layout.fields)

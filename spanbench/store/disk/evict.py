@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from spanbench.store.disk.faults import StoreBusy, StoreFull
 from spanbench.store.disk.folder import leftovers, shard_names
 from spanbench.store.disk.index import ROWS, ShardRow, layout_of, shard_of
+from spanbench.store.disk.shard import read_layout
 from spanbench.store.disk.shelf import SHARD_BYTES, Held, Shelf
 
 __all__ = ["Freed", "collect", "evict"]
@@ -76,7 +77,8 @@ def _sweep(shelf: Shelf) -> int:
     """Take away files that no record needs; under the write lock, so that none of them is being written."""
     with shelf.changing():
         named = {shard.name for shard in shelf.index.shards()}
-        gone = [*leftovers(shelf.folder), *(shelf.path(name) for name in shard_names(shelf.folder) if name not in named)]
+        unnamed = [shelf.path(name) for name in shard_names(shelf.folder) if name not in named]
+        gone = [*leftovers(shelf.folder), *(path for path in unnamed if read_layout(path) is not None)]
         for path in gone:
             path.unlink(missing_ok=True)
     return len(gone)

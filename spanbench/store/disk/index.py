@@ -267,7 +267,7 @@ class Index:
 
     def write_document(self, document: Document) -> None:
         """Write a document, over one of the same name."""
-        text = json.dumps(document.manifest, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text = json.dumps(document.manifest, separators=(",", ":"))
         self._db.execute("INSERT OR REPLACE INTO documents VALUES(?,?,?)", (document.name, text, document.ids))
 
     def document(self, name: str) -> Document | None:

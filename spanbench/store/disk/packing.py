@@ -8,7 +8,9 @@ from spanbench.errors import UsageError
 from spanbench.store.disk.entry import KEY_BYTES, KINDS, Entry, Field, RawTensor, Space, fields_of
 from spanbench.store.disk.shard import Record, checksum
 
-__all__ = ["prepared", "runs", "tensors"]
+__all__ = ["check_name", "prepared", "runs", "tensors"]
+
+LONGEST_NAME = 200
 
 
 def prepared(space: Space, entries: Sequence[Entry]) -> tuple[tuple[Field, ...], dict[bytes, Record]]:
@@ -28,6 +30,16 @@ def prepared(space: Space, entries: Sequence[Entry]) -> tuple[tuple[Field, ...],
         if key not in records:
             records[key] = _record(key, [entry.tensors[field.name] for field in fields])
     return fields, records
+
+
+def check_name(name: str) -> None:
+    """Refuse a document's name that could not be shown or asked for.
+
+    Raises:
+        UsageError: it is empty, too long, or has characters that cannot be printed.
+    """
+    if not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
+        raise UsageError(f"a document cannot be named {name[:40]!r}; take 1 to {LONGEST_NAME} characters that can be printed")
 
 
 def _record(key: bytes, parts: Sequence[RawTensor]) -> Record:

@@ -16,7 +16,7 @@ from spanbench.store.disk.evict import Freed, collect
 from spanbench.store.disk.faults import CorruptStore, NoStore, SpaceMismatch, StoreBusy, StoreFull
 from spanbench.store.disk.folder import open_index
 from spanbench.store.disk.index import ShardRow
-from spanbench.store.disk.packing import prepared, runs, tensors
+from spanbench.store.disk.packing import check_name, prepared, runs, tensors
 from spanbench.store.disk.shard import Record
 from spanbench.store.disk.shelf import Found, Held, Shelf
 from spanbench.store.disk.stats import Stats, stats_of
@@ -84,6 +84,8 @@ class Store:
         """Do what `put` does for several spaces and documents (written over those of the same name) in one commit."""
         packed = [(space, *prepared(space, entries)) for space, entries in batches.items() if entries]
         self._check_limit(packed)
+        for document in documents:
+            check_name(document.name)
         new = 0
         with self._shelf.changing():
             self._apply_marks()

@@ -98,6 +98,7 @@ class Library:
             raise UsageError(f"document {name!r}: cannot refine by {passes} passes; take at least 1")
         if not old.spans:
             raise UsageError(f"document {name!r}: has no complete span to refine ({len(old.ids)} tokens, spans of {old.span})")
+        self.store.require(self.state_space)
         source, entries, mixed = self.latents(name), list[Entry](), 0
         for done in range(passes + 1):
             rows, made = self._rows(old.ids, source, done)
@@ -164,8 +165,6 @@ class Library:
         text = [token for document in held for token in document.ids[: document.spans * document.span]]
         opened, latents = held[-1].open, picked(torch.cat(parts), keep, "compose") if parts else None
         tail = (*text, *held[-1].ids[len(held[-1].ids) - opened :])
-        if not tail:
-            raise UsageError("compose: the last document has no token that could be read and no document a complete span")
         session, logits = open_session(self.model, latents, tail, opened, room)
         return Composed(session, logits, session.spans[0], sum(document.open for document in held[:-1]))
 
@@ -179,6 +178,9 @@ class Library:
             return None
         if use == "u":
             return picked(self.latents(name), keep, f"document {name!r}")
+        if held.mixer not in {None, self.state_space.fingerprint}:
+            ours, theirs = self.state_space.fingerprint[:12], str(held.mixer)[:12]
+            raise NotThisModel(f"document {name!r}: its mixer rows were made by mixer {theirs}; this model is {ours}; take use='u'")
         keys = chain_keys(held.ids, held.span, passes)
         return read_state(self.store, self.state_space, name, keys, self.model.head.weight, passes)
 

@@ -176,6 +176,17 @@ def test_a_store_of_a_newer_version_and_an_index_of_something_else_are_refused(f
         Store.open(folder)
 
 
+def test_a_file_that_is_named_like_a_shard_but_is_none_is_told_of_and_left_alone(folder: Path) -> None:
+    stranger = folder / "0123456789abcdef.safetensors"
+    stranger.write_bytes(b"no shard")
+    with Store.open(folder) as store:
+        for again in (False, True):
+            audit = store.verify(repair=again)
+            assert [(one.where, one.harm, one.repaired) for one in audit.findings] == [(stranger.name, False, False)]
+        store.gc()
+    assert stranger.read_bytes() == b"no shard"
+
+
 def test_a_place_that_is_no_store_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("text")
     (tmp_path / "full").mkdir()

@@ -123,6 +123,10 @@ def test_documents_are_written_over_removed_and_missed_by_name(tmp_path: Path) -
         store.remove_document("report")
         with pytest.raises(UsageError, match="it has none"):
             store.remove_document("report")
+        for name in ("", " ", "a\nb", "\udcff", "x" * 201):
+            with pytest.raises(UsageError, match="cannot be named"):
+                store.write_document(name, {})
+        assert store.documents() == []
 
 
 @pytest.mark.parametrize("asked", [OTHER, replace(U, span=16), replace(U, dtype="float32")])

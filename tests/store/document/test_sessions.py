@@ -206,6 +206,21 @@ def test_a_document_of_another_encoder_is_refused_where_the_store_holds_both() -
         assert raised.value.exit_code == 3
 
 
+def test_a_model_with_another_mixer_reads_the_latents_but_not_the_mixer_rows() -> None:
+    ids, other = text(22, VOCAB), tiny(SPAN)
+    next(other.mixer.parameters()).mul_(2)
+    with library(MODEL, state=True) as books:
+        books.add("d", ids)
+        theirs = Library(books.store, other, "float64")
+        assert relative(theirs.session("d", 1)[1], prefill(other, ids)) <= 1e-12
+        with pytest.raises(NotThisModel, match="its mixer rows were made by mixer"):
+            theirs.session("d", 1, use="state")
+        with pytest.raises(SpaceMismatch):
+            theirs.refine("d", 1)
+        with pytest.raises(SpaceMismatch):
+            Library(books.store, other, "float64", state=True)
+
+
 def test_a_model_with_another_decoder_reads_the_same_latents() -> None:
     ids, other = text(22, VOCAB), tiny(SPAN)
     other.head.weight.mul_(-1)
