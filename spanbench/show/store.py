@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from spanbench.show.blocks import Cell, Page, Row, Table, Text
 from spanbench.show.formats import render
@@ -12,12 +12,15 @@ from spanbench.units import full, ratio_text, short
 
 __all__ = ["render_copied", "render_edit", "render_freed", "render_list", "render_query", "render_verify"]
 
-Render = Callable[[Mapping[str, Any], str, int, bool], str]
 MOST = 40
 """Findings that are told one by one."""
 
 
-def _renders(blocks: Callable[[Mapping[str, Any]], Iterator[Text | Table]], rows: str | None = None) -> Render:
+class _Render(Protocol):
+    def __call__(self, document: Mapping[str, Any], fmt: str = "table", width: int = 80, colour: bool = False) -> str: ...
+
+
+def _renders(blocks: Callable[[Mapping[str, Any]], Iterator[Text | Table]], rows: str | None = None) -> _Render:
     """Return what prints a document: its blocks to readers; as CSV the rows of one of its lists, or itself as one row."""
 
     def rendered(document: Mapping[str, Any], fmt: str = "table", width: int = 80, colour: bool = False) -> str:
