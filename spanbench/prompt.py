@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from spanbench.errors import UsageError
 
-__all__ = ["BUILT_IN", "BYTES_PER_TOKEN", "MOST_BYTES", "Prompt", "load_prompt"]
+__all__ = ["BUILT_IN", "BYTES_PER_TOKEN", "MOST_BYTES", "Prompt", "load_prompt", "load_tokenizer"]
 
 BUILT_IN = "Explain why leaves change color in autumn, focusing on chlorophyll breakdown and environmental triggers."
 """The documents' prompt (104 bytes)."""
@@ -87,7 +87,7 @@ def load_prompt(path: str | None, tokenizer: str | None, tokens: int | None, bat
     Raises:
         UsageError: a missing, empty or unreadable prompt or tokenizer.
     """
-    encode, name, vocab = _tokenizer(tokenizer)  # first: a wrong file is refused before standard input is waited for
+    encode, name, vocab = load_tokenizer(tokenizer)  # first: a wrong file is refused before standard input is waited for
     source, text = _read(path)
     stream = encode(text)
     if not stream:
@@ -149,7 +149,7 @@ def _decode(path: str, raw: bytes) -> str:
     return text
 
 
-def _tokenizer(path: str | None) -> tuple[Callable[[str], Sequence[int]], str, int]:
+def load_tokenizer(path: str | None) -> tuple[Callable[[str], Sequence[int]], str, int]:
     """Return how to encode a text, the tokenizer's name, and its vocabulary's size."""
     if path is None:
         return (lambda text: text.encode("utf-8")), "bytes", BYTE_VOCAB

@@ -22,7 +22,9 @@ from spanbench.cli.point import point
 from spanbench.cli.presets import presets
 from spanbench.cli.ratio import ratio
 from spanbench.cli.report import report
+from spanbench.cli.reuse import reuse
 from spanbench.cli.schema import schema
+from spanbench.cli.store import store_app
 from spanbench.cli.sweep import sweep
 from spanbench.cli.verify import verify
 from spanbench.errors import UsageError
@@ -57,8 +59,10 @@ app.command(short_help="Show what differs between two records or files.")(diff)
 app.command(short_help="Check records: every count derived again.")(verify)
 app.command(short_help="Print the JSON Schema of a record.")(schema)
 app.command(short_help="Hold counts against a baseline, or times against a git ref.")(check)
-app.add_typer(baseline_app, name="baseline")
 app.command(short_help="Demand ratios: one gate, or several of a TOML file.")(ratio)
+app.command(short_help="Say what a document costs that is read by many queries.")(reuse)
+app.add_typer(baseline_app, name="baseline")
+app.add_typer(store_app, name="store")
 
 
 def _version(wanted: bool) -> None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from functools import wraps
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spanbench.cli.options import Format, takes_request
+from spanbench.cli.options import Format, takes_request, without
 from spanbench.cli.output import put
 from spanbench.cli.values import completed
 from spanbench.errors import UsageError
@@ -66,23 +64,7 @@ Weights = Annotated[
 ]
 
 
-def _settled(**values: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Settle options of a request that are no choice here."""
-
-    def shorten(command: Callable[..., None]) -> Callable[..., None]:
-        @wraps(command)
-        def wrapper(**chosen: Any) -> None:
-            command(**values, **chosen)
-
-        parameters = [p for name, p in inspect.signature(command).parameters.items() if name not in values]
-        wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads the options from here
-        wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
-        return wrapper
-
-    return shorten
-
-
-@_settled(regimes=["request"], convention=None)
+@without(regimes=["request"], convention=None)
 @takes_request
 def generate(
     request: Request, arm: Arm = CHOICES[0], temperature: Temperature = 0.0, weights: Weights = None, fmt: Format = "table"

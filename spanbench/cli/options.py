@@ -21,7 +21,7 @@ from spanbench.tally import CONVENTIONS
 if TYPE_CHECKING:
     from spanbench.record import Record
 
-__all__ = ["Format", "Out", "Verify", "format_option", "given_flags", "settled", "takes_request", "with_note"]
+__all__ = ["Format", "Out", "Verify", "format_option", "given_flags", "settled", "takes_request", "with_note", "without"]
 
 
 def format_option(default: str) -> Any:
@@ -167,3 +167,19 @@ def takes_request(command: Callable[..., None]) -> Callable[..., None]:
     wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads the options from here
     wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
     return wrapper
+
+
+def without(**values: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Leave out options of a request that are no choice of a command, which gets these values instead."""
+
+    def shorten(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def wrapper(**chosen: Any) -> None:
+            command(**values, **chosen)
+
+        parameters = [p for name, p in inspect.signature(command).parameters.items() if name not in values]
+        wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads the options from here
+        wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
+        return wrapper
+
+    return shorten

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spanbench.cli import timing as options
-from spanbench.cli.generate import _settled  # the lead may move it to options.py: three commands settle options
-from spanbench.cli.options import Format, takes_request
+from spanbench.cli.options import Format, takes_request, without
 from spanbench.cli.output import check_out, progress, put
 from spanbench.cli.values import whole
 from spanbench.errors import UsageError
@@ -89,7 +88,7 @@ KvHeads = Annotated[
 ]
 
 
-@_settled(regimes=["prefill"], generate=None, batch=None)
+@without(regimes=["prefill"], generate=None, batch=None)
 @takes_request
 def reuse(
     request: Request,
@@ -116,15 +115,18 @@ def reuse(
     if run is not False:
         check_device(asked.point.device)
         get_meter(meter)  # an unknown name is refused before any work is done
-    from spanbench.run.reuse import count_reuse, run_reuse
+    from spanbench.run.reuse import count_reuse, run_reuse, why_not_run
     from spanbench.run.timing import meter_of
     from spanbench.show.reuse import Shown, data, render_reuse
 
     with progress() as tell:
+        refusal = why_not_run(asked, must_run=run is True) if run is not False else None
         tell("counting", 0, 1)
         found = count_reuse(asked)
-        if run is not False:
-            found = run_reuse(asked, found, meter_of(meter, asked.point), max_time, must_run=run is True, progress=tell)
+        if run is not False and refusal is None:
+            found = run_reuse(asked, found, meter_of(meter, asked.point), max_time, progress=tell)
+        elif refusal is not None:
+            found = replace(found, notes=(*found.notes, refusal))
         reference, why = _document_scale(asked, request)
     shown = Shown(found, reference, why)
     _append(out, data(shown))

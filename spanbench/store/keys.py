@@ -28,7 +28,6 @@ __all__ = [
     "encoder_fingerprint",
     "mixer_fingerprint",
     "prefix_key",
-    "span_keys",
     "state_space",
     "u_space",
 ]
@@ -67,11 +66,6 @@ def u_space(model: Latent, dtype: str) -> Space:
 def state_space(model: Latent, dtype: str) -> Space:
     """Return the space of mixer rows of this model in an element type."""
     return Space("state", mixer_fingerprint(model), model.span, dtype)
-
-
-def span_keys(ids: Sequence[int], span: int) -> list[bytes]:
-    """Return the key of each complete span: a hash of its own ids, so equal spans share it wherever they stand."""
-    return [_hash(piece) for piece in _spans(ids, span)]
 
 
 def chain_keys(ids: Sequence[int], span: int, passes: int = 0) -> list[bytes]:

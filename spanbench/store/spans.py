@@ -1,4 +1,4 @@
-"""The key of a span without torch: what lists and checks of a store need (see `spanbench.store.keys`, which gives the same)."""
+"""The key of a span: a hash of its ids, never of floats. Without torch, for lists and checks of a store need it too."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ITEMS = {"<u2": "H", "<u4": "I"}
 
 
 def span_keys(ids: Sequence[int], span: int) -> list[bytes]:
-    """Return the key of each complete span: BLAKE2b of its ids as int64, little endian."""
+    """Return the key of each complete span, BLAKE2b of its ids as int64, little endian: equal spans share it wherever they stand."""
     line = _little(array("q", ids)).tobytes()
     size = 8 * span
     return [hashlib.blake2b(line[at : at + size], digest_size=KEY_BYTES).digest() for at in range(0, len(line) - size + 1, size)]

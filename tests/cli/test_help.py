@@ -25,7 +25,9 @@ COMMANDS = (
     "schema",
     "check",
     "ratio",
+    "reuse",
     "baseline",
+    "store",
 )
 
 

@@ -27,6 +27,7 @@ def test_counts_the_point_and_the_documents_scale_and_checks_both(cli: Cli) -> N
     assert [one["documents"] for one in small["compositions"]] == [3]
     assert small["verified"] == document["verified"] != []
     assert {one["query"]["seconds"]["value"] for one in small["strategies"]} == {None}
+    assert small["crossovers"][0]["reason"] == "no FLOP/s given or measured"
 
 
 def test_runs_where_it_fits_and_says_so(cli: Cli) -> None:
@@ -45,17 +46,14 @@ def test_the_documents_own_preset_is_counted_once(cli: Cli) -> None:
     assert rows["dense-kv-disk"]["stored_bytes"] == 2048 * rows["latent-u"]["stored_bytes"] == 2**30
 
 
-def test_kv_heads_are_those_of_set(cli: Cli) -> None:
-    (grouped, _), (same, _) = points(cli, "--kv-heads", "2"), points(cli, "--set", "kv_heads=2")
-    assert grouped["strategies"] == same["strategies"]
-    assert grouped["point"]["shape"]["token"]["kv_heads"] == 2
-
-
-def test_a_rate_gives_crossover_bandwidths_without_a_run(cli: Cli) -> None:
-    small = points(cli, "--flops-per-second", "2e9")[0]
+def test_heads_rate_and_text_are_those_given(cli: Cli, tmp_path: Path) -> None:
+    text = tmp_path / "text"
+    text.write_text("abcdefgh" * 20, encoding="utf-8")
+    small = points(cli, "--kv-heads", "2", "--flops-per-second", "2e9", "--prompt", text)[0]
+    assert small["point"]["shape"]["token"]["kv_heads"] == 2
     first = small["crossovers"][0]
     assert first["bytes_per_second"] == pytest.approx(2 * first["bytes_per_gigaflop"])
-    assert points(cli)[0]["crossovers"][0]["reason"] == "no FLOP/s given or measured"
+    assert any("Only 1 of 5 spans differ" in note for note in small["notes"])
 
 
 def test_out_appends_one_line_and_plot_draws(cli: Cli, tmp_path: Path) -> None:
@@ -67,13 +65,6 @@ def test_out_appends_one_line_and_plot_draws(cli: Cli, tmp_path: Path) -> None:
     assert lines[0] == lines[1]
     assert json.loads(lines[0])["schema"] == "reuse/1"
     assert plot.read_text(encoding="utf-8").startswith("<?xml")
-
-
-def test_a_text_of_equal_spans_is_told(cli: Cli, tmp_path: Path) -> None:
-    text = tmp_path / "text"
-    text.write_text("abcdefgh" * 20, encoding="utf-8")
-    small = points(cli, "--prompt", text)[0]
-    assert any("Only 1 of 5 spans differ" in note for note in small["notes"])
 
 
 @pytest.mark.parametrize(

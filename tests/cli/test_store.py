@@ -50,6 +50,13 @@ def test_add_encodes_each_span_once_and_another_document_finds_those_it_shares(c
     assert [one["document"] for one in data(cli, "list", tmp_path / "s")["documents"]] == ["a", "b", "note"]
 
 
+def counted(cli: Cli, path: Path, tokens: int) -> dict[str, int]:
+    """Return what the ledger counts of the latent arm's prefill, by stage."""
+    arguments = ("--prompt", path, "--tokens", str(tokens), "--regime", "prefill", "--format", "json")
+    measures = json.loads(cli.data("count", *MODEL, *arguments))["measures"]
+    return {one["stage"]: one["value"] for one in measures if (one["arm"], one["quantity"]) == ("latent", "flops")}
+
+
 @pytest.mark.parametrize("state", [False, True])
 def test_an_answer_behind_a_stored_document_is_that_of_reading_it_all(cli: Cli, tmp_path: Path, state: bool) -> None:
     kept = ["--state"] if state else []
@@ -62,6 +69,9 @@ def test_an_answer_behind_a_stored_document_is_that_of_reading_it_all(cli: Cli, 
     assert (asked["spans_found"], asked["spans_encoded"]) == (12, 1)
     assert (asked["rows_found"], asked["rows_mixed"]) == ((12, 1) if state else (0, 13))
     assert asked["flops_open"] + asked["flops_read"] < asked["flops_anew"]
+    read, whole = (counted(cli, tmp_path / "whole.txt", tokens) for tokens in (98, 110))
+    assert asked["flops_anew"] == whole["total"]
+    assert asked["flops_open"] == read["total"] - read["encoder"] - (read["mixer"] if state else 0)
 
 
 @pytest.mark.parametrize(
@@ -172,6 +182,12 @@ def test_export_and_import_carry_documents_to_another_store(cli: Cli, store: Pat
     assert data(cli, "export", store, tmp_path / "t")["records"] == 0
     one, other = (data(cli, "query", folder, "fox", *MODEL, "--text", "x", "--generate", "4") for folder in (store, tmp_path / "u"))
     assert one["ids"] == other["ids"]
+
+
+def test_a_removed_document_is_gone_and_its_latents_serve_others(cli: Cli, store: Path) -> None:
+    assert run(cli, "remove", store, "fox").code == 0
+    assert "it has none" in refused(cli, "remove", store, "fox")
+    assert data(cli, "add", store, "--name", "again", *MODEL, "--text", TEXT)["encoded"] == 0
 
 
 def test_every_view_comes_in_every_format(cli: Cli, store: Path) -> None:

@@ -122,7 +122,7 @@ def asked_of(allocation: str = "lean", tokens: int = 42, span: int = 8, query: i
 @pytest.fixture(scope="module")
 def found() -> Reuse:
     asked = asked_of()
-    return run_reuse(asked, count_reuse(asked), NullMeter(), 0.5, must_run=True, progress=lambda *_: None)
+    return run_reuse(asked, count_reuse(asked), NullMeter(), 0.5, progress=lambda *_: None)
 
 
 @pytest.mark.parametrize(("tokens", "query"), [(42, 11), (40, 3), (5, 2), (8, 1)])
@@ -130,6 +130,7 @@ def found() -> Reuse:
 def test_all_strategies_of_an_arm_give_one_answer(allocation: str, tokens: int, query: int, tmp_path: Path) -> None:
     asked = asked_of(allocation, tokens, query=query)
     counted = counted_reuse(asked.point, asked.prompt.ids, asked.query(), asked.queries, asked.documents)
+    apart: dict[str, float] = {}
     with torch.inference_mode():
         ways = ways_of(build_pair(asked.point), asked, tmp_path)
         for way in ways.values():
@@ -196,7 +197,7 @@ def test_reading_all_latents_changes_nothing_and_fewer_something(found: Reuse) -
 
 def test_a_query_that_closes_no_span_chooses_no_latents() -> None:
     asked = asked_of(query=2)
-    ran = run_reuse(asked, count_reuse(asked), NullMeter(), 0.1, must_run=False, progress=lambda *_: None)
+    ran = run_reuse(asked, count_reuse(asked), NullMeter(), 0.1, progress=lambda *_: None)
     assert {choice.change for choice in ran.choices} == {None}
     assert all(choice.reason and "closes no span" in choice.reason for choice in ran.choices)
 

@@ -21,10 +21,10 @@ from spanbench.store.keys import (
     encoder_fingerprint,
     mixer_fingerprint,
     prefix_key,
-    span_keys,
     state_space,
     u_space,
 )
+from spanbench.store.spans import span_keys
 from tests.store.shelves import tiny
 
 texts = st.lists(st.integers(0, 3), max_size=24)

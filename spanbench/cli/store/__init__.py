@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from spanbench.cli.store.add import add
-from spanbench.cli.store.care import gc, listing, verify
+from spanbench.cli.store.care import gc, listing, remove, verify
 from spanbench.cli.store.edit import edit
 from spanbench.cli.store.query import query
 from spanbench.cli.store.transfer import export, import_
@@ -22,6 +22,7 @@ store_app = typer.Typer(
 store_app.command("add", short_help="Encode a document and keep its latents.")(add)
 store_app.command("query", short_help="Ask a stored document: its spans are not encoded again.")(query)
 store_app.command("edit", short_help="Change a document: only what must be is encoded again.")(edit)
+store_app.command("remove", short_help="Forget a document.")(remove)
 store_app.command("list", short_help="List documents, records and bytes.")(listing)
 store_app.command("verify", short_help="Check every record, and repair what can be.")(verify)
 store_app.command("gc", short_help="Evict what was used longest ago, and pack the rest.")(gc)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spanbench.cli.generate import _settled
-from spanbench.cli.options import Format, takes_request
+from spanbench.cli.options import Format, takes_request, without
 from spanbench.cli.output import put
 from spanbench.cli.store.options import Folder, Kept, Limit, Name, State, Text, Weights
 from spanbench.cli.store.told import told_of_edit
@@ -15,7 +14,7 @@ from spanbench.show.store import render_edit
 __all__ = ["add"]
 
 
-@_settled(regimes=["prefill"], convention=None, batch=None, generate=None)
+@without(regimes=["prefill"], convention=None, batch=None, generate=None)
 @takes_request
 def add(
     request: Request,

@@ -9,14 +9,14 @@ import typer
 
 from spanbench.cli.options import Format
 from spanbench.cli.output import put
-from spanbench.cli.store.options import Folder, Limit
+from spanbench.cli.store.options import Doc, Folder, Limit
 from spanbench.errors import SpanbenchError
 from spanbench.show.store import render_freed, render_list, render_verify
 
 if TYPE_CHECKING:
     from spanbench.store.disk import Document, Space, Store
 
-__all__ = ["DamagedStore", "gc", "listing", "verify"]
+__all__ = ["DamagedStore", "gc", "listing", "remove", "verify"]
 
 Repair = Annotated[bool, typer.Option("--repair", help="Put right what can be; no whole record is lost by it")]
 
@@ -57,6 +57,15 @@ def _listed(store: Store, document: Document) -> dict[str, Any]:
         "document": document.name, "tokens": plain["tokens"], "spans": plain["spans"], "open": plain["open"], "missing": held.count(False),
         "dtype": plain["dtype"], "encoder": plain["encoder"], "span": plain["span"], "state": plain["mixer"] is not None,
     }  # fmt: skip
+
+
+def remove(store: Folder, doc: Doc) -> None:
+    """Forget a document; its records stay until they are evicted, for other documents may share them."""
+    from spanbench.store.disk import Store
+
+    with Store.open(Path(store)) as held:
+        held.remove_document(doc)
+    typer.echo(f"removed {doc} from {store}", err=True)
 
 
 def verify(store: Folder, repair: Repair = False, fmt: Format = "table") -> None:

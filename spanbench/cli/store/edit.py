@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spanbench.cli.generate import _settled
-from spanbench.cli.options import Format, takes_request
+from spanbench.cli.options import Format, takes_request, without
 from spanbench.cli.output import put
 from spanbench.cli.store.options import Doc, Folder, Kept, State, Text, Weights, position
 from spanbench.cli.store.told import told_of_edit
@@ -30,7 +29,7 @@ Append = Annotated[bool, typer.Option("--append", help="Put the text behind the 
 Restore = Annotated[bool, typer.Option("--restore", help="Encode again what was evicted of the document")]
 
 
-@_settled(regimes=["prefill"], convention=None, batch=None, generate=None)
+@without(regimes=["prefill"], convention=None, batch=None, generate=None)
 @takes_request
 def edit(
     request: Request,

@@ -12,7 +12,7 @@ import typer
 
 from spanbench.errors import UsageError
 from spanbench.point import Point
-from spanbench.prompt import Prompt, _tokenizer
+from spanbench.prompt import Prompt, load_tokenizer
 from spanbench.request import Request, point_of
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def read_text(request: Request, text: str | None, *, built_in: bool = False) -> 
         return Read(point, prompt)
     if request.prompt is not None:
         raise UsageError(f"--text: does not go with --prompt {request.prompt!r}; give one of them")
-    encode, name, vocab = _tokenizer(request.tokenizer)
+    encode, name, vocab = load_tokenizer(request.tokenizer)
     stream = encode(text)
     if not stream:
         raise UsageError("--text '': is empty; give at least one token")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from spanbench.cli.generate import _settled
-from spanbench.cli.options import Format, takes_request
+from spanbench.cli.options import Format, takes_request, without
 from spanbench.cli.output import put
 from spanbench.cli.store.options import Doc, Folder, Kept, State, Text, Weights
 from spanbench.request import Request
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["query"]
 
 
-@_settled(regimes=["request"], convention=None, batch=None)
+@without(regimes=["request"], convention=None, batch=None)
 @takes_request
 def query(
     request: Request,

@@ -45,7 +45,7 @@ def time_queries(
     device: str,
     progress: Callable[[int, int], None],
 ) -> dict[str, Clocked]:
-    """Time each way's warm queries (each was asked before); pass after pass all ways ask the same query, a pass backwards after each forwards.
+    """Time each way's warm queries (each was asked before); all ways in turn, a pass backwards after each forwards.
 
     Where the meter's window is longer than the time allows for all ways twice, joules are left out with a reason.
 
@@ -71,7 +71,7 @@ def time_queries(
 
 
 def time_once(way: Way, times: int, max_seconds: float) -> Estimate:
-    """Return what reading and keeping the document takes: the median of so many times at most, and their range."""
+    """Return what reading and keeping the document takes: the median of at most so many times, with their range."""
     if way.once is None:
         return Estimate(0.0, 0.0, 0.0)
     took: list[float] = []

@@ -27,7 +27,7 @@ from spanbench.run.reuse.clocked import Clocked, time_once, time_queries
 from spanbench.run.reuse.faults import DifferentAnswers
 from spanbench.run.reuse.ways import Way, ways_of
 
-__all__ = ["run_reuse"]
+__all__ = ["run_reuse", "why_not_run"]
 
 ONCE = 3
 """Times that a document is read and kept at most; the last one's files are those that queries read."""
@@ -38,17 +38,21 @@ APART = {"float64": 1e-9, "float32": 1e-3, "float16": 5e-2, "bfloat16": 2e-1}
 """Strategies of an arm whose logits are further apart than this share of the largest did not read the same document."""
 
 
-def run_reuse(asked: Asked, found: Reuse, meter: Meter, max_seconds: float, *, must_run: bool, progress: Progress) -> Reuse:
-    """Run and time every strategy, and return the counts with what was measured put in; not run where it does not fit.
+def why_not_run(asked: Asked, *, must_run: bool) -> str | None:
+    """Return why the strategies are not run here, or None where they fit in memory.
 
     Raises:
-        NotEnoughMemory: the pair does not fit, and it must run.
+        NotEnoughMemory: they do not fit, and must run.
+    """
+    return check_fit(replace(asked.point, tokens=asked.point.tokens + asked.query_tokens), must_run=must_run)
+
+
+def run_reuse(asked: Asked, found: Reuse, meter: Meter, max_seconds: float, *, progress: Progress) -> Reuse:
+    """Run and time every strategy, and return the counts with what was measured put in.
+
+    Raises:
         DifferentAnswers: two strategies of one arm answer a query differently.
     """
-    point = replace(asked.point, tokens=asked.point.tokens + asked.query_tokens)
-    refusal = check_fit(point, must_run=must_run)
-    if refusal:
-        return replace(found, notes=(*found.notes, refusal))
     keep_freed_memory()
     pair = build_pair(asked.point)
     queries = [torch.tensor([asked.query(number)[0]], device=asked.point.device) for number in range(DRAWN)]

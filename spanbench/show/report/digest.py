@@ -20,20 +20,14 @@ from spanbench.errors import UsageError
 from spanbench.record import SCHEMA, SOURCES, Measure, Record, record_id
 from spanbench.show.report.rows import point_row, tidy_text, wide_row
 from spanbench.show.report.setups import setup_of
+from spanbench.show.report.skim import TOTALS, skimmed
 from spanbench.show.report.summary import Setup
 from spanbench.tally import CONVENTIONS
 
-__all__ = ["DRAWN", "SUMMARISED", "Digest", "Wanted", "digest", "digest_line"]
+__all__ = ["Digest", "Wanted", "digest", "digest_line"]
 
 Plain = Mapping[str, Any]
 
-SUMMARISED = ("cells_dense", "flops", "seconds", "joules", "peak_bytes", "bytes_compulsory", "bytes_fused", "state_bytes")
-"""Quantities that a report draws against N, with the pair's ratio of each."""
-
-DRAWN = frozenset({*SUMMARISED, *(f"ratio:{name}" for name in SUMMARISED)})
-"""The names of all their series."""
-
-_TOTALS = DRAWN | {"roofline_fraction"}
 _FIELDS, _KEYS = len(Record.model_fields), len(Measure.model_fields)
 _NUMBERS = frozenset({int, float, NoneType})
 _LEGAL = frozenset(product(*(get_args(Measure.model_fields[name].annotation) for name in ("arm", "regime", "stage")), SOURCES))
@@ -89,7 +83,7 @@ def digest_line(line: bytes, where: str, wanted: Wanted) -> Digest:
     """
     seal = hashlib.sha256(line.strip()).hexdigest()
     try:
-        return _looked_over(from_json(line, allow_inf_nan=False), seal, wanted)
+        return _looked_over(skimmed(line) if wanted == SUMMARY_ALONE else from_json(line, allow_inf_nan=False), seal, wanted)
     except (ValueError, TypeError, KeyError, AttributeError):  # not as it is written here: let the full check say why, or fill it up
         plain = Record.from_line(line.decode(), where).to_json()
     try:
@@ -151,7 +145,7 @@ def _reduced(plain: Plain, seal: str, wanted: Wanted) -> Digest:
 
 
 def _figures(measures: Iterable[Plain]) -> list[Plain]:
-    return [m for m in measures if (name := m["quantity"]) in _TOTALS and (m["stage"] == "total" or name == "flops")]
+    return [m for m in measures if (name := m["quantity"]) in TOTALS and (m["stage"] == "total" or name == "flops")]
 
 
 def _kept(environment: Plain) -> dict[str, Any]:

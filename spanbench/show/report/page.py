@@ -9,8 +9,8 @@ from typing import Any
 from spanbench import units
 from spanbench.show.blocks import Cell, Page, Row, Table, Text
 from spanbench.show.formats import render
-from spanbench.show.report.digest import SUMMARISED
 from spanbench.show.report.plots_curves import CONVENTIONS
+from spanbench.show.report.skim import SUMMARISED
 from spanbench.show.report.summary import Across, Dot, Report, Section, Series
 from spanbench.show.report.verdicts import exponent_text
 

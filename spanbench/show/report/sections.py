@@ -9,7 +9,8 @@ from typing import Any, cast
 from spanbench.judge.fits import fit
 from spanbench.point import ALL_REGIMES
 from spanbench.record import SOURCES, Source
-from spanbench.show.report.digest import DRAWN, SUMMARISED, Digest
+from spanbench.show.report.digest import Digest
+from spanbench.show.report.skim import DRAWN, SUMMARISED
 from spanbench.show.report.summary import Bars, Caution, Dot, Famous, Limits, Roof, Section, Series, Setup
 from spanbench.show.report.verdicts import verdicts
 
@@ -63,7 +64,7 @@ def _series_order(key: Key) -> tuple[Any, ...]:
 
 def _one_series(key: Key, rows: Sequence[tuple[Digest, Mapping[str, Any]]]) -> Series:
     arm, regime, quantity, source, said = key
-    dots = _distinct([_dot(d, m) for d, m in rows if m["value"] is not None])
+    dots = sorted((_dot(d, m) for d, m in _distinct(rows) if m["value"] is not None), key=lambda dot: (dot.tokens, dot.value))
     fitted = [dot for dot in dots if dot.spans]
     return Series(
         arm, regime, quantity, rows[0][1]["unit"], cast("Source", source), tuple(dots),
@@ -76,18 +77,21 @@ def _dot(d: Digest, m: Mapping[str, Any]) -> Dot:
     return Dot(d.tokens, d.tokens // d.setup.span, m["value"], m["low"], m["high"], m["source"], m["by"], d.id)
 
 
-def _distinct(dots: Sequence[Dot]) -> list[Dot]:
-    """Return the dots by N; a count that several records have is one dot, since it is the same count."""
-    kept: dict[object, Dot] = {}
-    for index, dot in enumerate(dots):
-        kept.setdefault((dot.tokens, dot.value) if dot.source == "counted" else index, dot)
-    return sorted(kept.values(), key=lambda dot: (dot.tokens, dot.value))
+def _distinct(rows: Sequence[tuple[Digest, Mapping[str, Any]]]) -> Iterable[tuple[Digest, Mapping[str, Any]]]:
+    """Return the rows that are dots of their own: a count that several records have is one dot, since it is the same count."""
+    if rows[0][1]["source"] != "counted":
+        return rows
+    kept: dict[object, tuple[Digest, Mapping[str, Any]]] = {}
+    for row in rows:
+        kept.setdefault((row[0].tokens, row[1]["value"]), row)
+    return kept.values()
 
 
 def _bars(digests: Sequence[Digest]) -> Iterator[Bars]:
     """Yield FLOPs by stage; records of one N have the same, and give one."""
     seen: dict[tuple[Any, ...], Bars] = {}
-    for d in digests:
+    alike = {(d.tokens, d.point["generate"], tuple(d.point["regimes"])): d for d in reversed(digests)}  # the first of each
+    for d in alike.values():
         flops = {(m["arm"], m["regime"], m["stage"]): m["value"] for m in d.figures if m["quantity"] == "flops"}
         for (arm, regime, stage), total in flops.items():
             if stage == "total" and total is not None:

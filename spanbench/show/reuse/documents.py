@@ -17,10 +17,10 @@ def edit_table(found: Reuse) -> Table:
         "spans\nencoded",
         "found",
         "mixer\nrows",
-        "u\nFLOP",
-        "u + mixer\nKV, FLOP",
-        "dense\nKV, FLOP",
-        "dense\nanew, FLOP",
+        "FLOP,\nu",
+        "u +\nmixer KV",
+        "dense\nKV",
+        "dense\nanew",
     )
     rows = [
         Row((

@@ -52,7 +52,7 @@ def cost_table(found: Reuse) -> Table:
 
 def time_table(found: Reuse) -> Table:
     """Return measured times and joules: the first token of the first query (cold) and of each later one (warm)."""
-    columns = ("strategy", "document\nonce", "query 1:\nfirst token", "query 2, 3 …:\nfirst token", "from–to", "joules\na query")
+    columns = ("strategy", "document\nonce", "query 1:\nfirst token", "later ones:\nfirst token", "from–to", "joules\na query")
     return Table(columns, tuple(_timed(one) for one in found.strategies), "Measured: medians, and the range of the later queries")
 
 
@@ -108,4 +108,4 @@ def crossover_table(found: Reuse) -> Table:
         for one in found.crossovers
     ]  # fmt: skip
     title = "Crossover: from which disk bandwidth on loading is quicker than computing"
-    return Table(("load / compute", "load", "FLOP saved", "bytes for the work", f"bandwidth{rate}"), tuple(rows), title)
+    return Table(("load / compute", "load", "FLOP saved", "load for\nwork saved", f"bandwidth{rate}"), tuple(rows), title)

@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from spanbench.store.disk.faults import NoStore
 from spanbench.store.disk.folder import leftovers, shard_names
 from spanbench.store.disk.index import ROWS, ShardRow, hash_of
 from spanbench.store.disk.shard import Shard, read_layout
@@ -91,7 +92,10 @@ def audit(shelf: Shelf, *, repair: bool) -> Audit:
         StoreBusy, StoreFull, NoStore: a repair that could not be made; nothing was changed.
     """
     if not repair:
-        return _audit(shelf, repair=False)
+        try:
+            return _audit(shelf, repair=False)
+        except OSError as error:
+            raise NoStore(f"{str(shelf.folder)!r} cannot be read ({error.strerror})") from None
     with shelf.changing():
         return _audit(shelf, repair=True)
 

@@ -40,7 +40,8 @@ class Freed:
 def collect(shelf: Shelf, limit: int | None) -> Freed:
     """Take away what no record needs, evict down to `limit` bytes, and pack what is left. Each step is a change of its own.
 
-    Packing needs room for one more shard at a time; the index is packed too where the disk has room for a copy of it.
+    Packing needs room for one more shard at a time; where the disk has none, the rest of a shard is evicted instead. The index is
+    packed too where the disk has room for a copy of it.
 
     Raises:
         StoreFull, StoreBusy, NoStore: what was done before stays done.
@@ -48,10 +49,13 @@ def collect(shelf: Shelf, limit: int | None) -> Freed:
     with shelf.index.reading():
         before, shards_before = shelf.nbytes, len(shelf.index.shards())
     swept = _sweep(shelf)
-    evicted, damaged = 0, _pack(shelf)
+    evicted = 0
     if limit is not None:
+        with suppress(StoreFull):  # a full disk: room is made first
+            _pack(shelf)
         _pack_index(shelf)  # what its pages waste is no reason to evict
         evicted = _down_to(shelf, limit)
+    damaged = _pack(shelf)
     with shelf.changing():
         shelf.index.drop_empty_spaces()
     _pack_index(shelf)
@@ -68,9 +72,24 @@ def _down_to(shelf: Shelf, limit: int) -> int:
         if over <= 0:
             break
         evicted += evict(shelf, over * (1 + done))
-        _pack(shelf)
+        try:
+            _pack(shelf)
+        except StoreFull:
+            evicted += _drop_emptiest(shelf)
         _pack_index(shelf)
     return evicted
+
+
+def _drop_emptiest(shelf: Shelf) -> int:
+    """Evict the rest of the shard that has the fewest records left of what it had: on a full disk nothing else makes room."""
+    with shelf.changing():
+        dirty = [shard for shard in shelf.index.shards() if shard.dead]
+        if not dirty:
+            return 0
+        shard = max(dirty, key=lambda shard: shard.dead / shard.rows)
+        shelf.index.clear_records(shard.id)
+        shelf.drop(shard)
+    return shard.rows - shard.dead
 
 
 def _sweep(shelf: Shelf) -> int:

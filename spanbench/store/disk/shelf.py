@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from spanbench.errors import UsageError
+from spanbench.errors import SpanbenchError, UsageError
 from spanbench.store.disk.entry import Field, Space
 from spanbench.store.disk.faults import NoStore, StoreFull
 from spanbench.store.disk.index import ROWS, Index, ShardRow, layout_of, row_of, shard_of
@@ -90,11 +90,20 @@ class Shelf:
                 self.now = self.index.tick()
                 yield
         except BaseException as error:
-            self._unlink(self._made)
+            self._take_back()
             if isinstance(error, OSError):
                 raise self._meaning(error) from None
             raise
         self._unlink(self.gone)
+
+    def _take_back(self) -> None:
+        """Take away what a failed change wrote, unless it was committed after all: Ctrl-C may come just behind the commit."""
+        try:
+            with self.index.reading():
+                named = {shard.name for shard in self.index.shards()}
+        except SpanbenchError:  # what is left is no record; `verify` and `gc` take it away
+            return
+        self._unlink(name for name in self._made if name not in named)
 
     def _unlink(self, names: Iterable[str]) -> None:
         for name in names:
@@ -107,7 +116,9 @@ class Shelf:
     def _meaning(self, error: OSError) -> Exception:
         where, why = repr(str(self.folder)), error.strerror or str(error)
         if error.errno in FULL:
-            return StoreFull(f"{where}: its disk has no room ({why}); nothing of this write was kept; make room, or run spanbench store gc")
+            return StoreFull(
+                f"{where}: its disk has no room ({why}); nothing of this write was kept; make room, or take spanbench store gc --limit"
+            )
         return NoStore(f"{where} cannot be written ({why}); name a folder that you may write")
 
     def space(self, space: Space) -> tuple[int, tuple[Field, ...]] | None:

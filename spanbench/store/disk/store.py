@@ -107,7 +107,9 @@ class Store:
             raise StoreFull(f"{str(self._shelf.folder)!r}: {size:,} bytes at once do not fit the limit of {self._limit:,}; raise it")
 
     def _keep_limit(self) -> None:
-        if self._limit is not None and self._shelf.nbytes > self._limit:
+        if self._limit is None or self._shelf.nbytes <= self._limit:
+            return
+        with suppress(StoreBusy, StoreFull):  # what was put is kept all the same, and the next put will try again
             collect(self._shelf, int(self._limit * KEPT_SHARE))
 
     def get(self, space: Space, keys: Sequence[bytes]) -> list[Mapping[str, RawTensor] | None]:
@@ -127,6 +129,8 @@ class Store:
                 return look()
             except FileNotFoundError as error:
                 gone = str(error.filename)
+            except OSError as error:
+                raise NoStore(f"{str(self._shelf.folder)!r} cannot be read ({error.strerror}); name a folder that you may read") from None
         raise CorruptStore(f"{gone!r} is gone, and the index names it; spanbench store verify --repair says what is lost")
 
     def _get(self, space: Space, keys: Sequence[bytes]) -> list[Mapping[str, RawTensor] | None]:

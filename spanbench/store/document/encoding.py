@@ -11,7 +11,7 @@ from torch import Tensor
 
 from spanbench.model.latent import Latent
 from spanbench.store.disk import Space, Store
-from spanbench.store.keys import span_keys
+from spanbench.store.spans import span_keys
 
 __all__ = ["AT_ONCE", "Sorted", "encode", "sort_spans"]
 

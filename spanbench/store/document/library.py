@@ -22,7 +22,8 @@ from spanbench.store.document.mixing import Rows, make_rows, read_rows, row_entr
 from spanbench.store.document.narrow import Narrowed, narrow, to_raw
 from spanbench.store.document.opening import Composed, open_session
 from spanbench.store.document.reading import picked, read_latents, read_state
-from spanbench.store.keys import chain_keys, span_keys, state_space, u_space
+from spanbench.store.keys import chain_keys, state_space, u_space
+from spanbench.store.spans import span_keys
 
 __all__ = ["Library"]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import accumulate
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanbench.count.distinct import Distinct
@@ -59,6 +59,7 @@ def test_edits_are_of_every_kind_and_the_open_span_needs_nothing() -> None:
     assert 0 < still.flops_kv < still.flops_anew
 
 
+@settings(max_examples=30)
 @given(points())
 def test_replacing_the_first_token_costs_the_dense_arm_all_of_its_layers(point: Point) -> None:
     layers = closed_form(point, "prefill", Distinct(0, 0, {"prefill": 0}))["token"]["layers"].flops()
@@ -136,6 +137,7 @@ def test_memory_is_listed_by_head_kind_and_a_kind_that_the_model_cannot_have_is_
     assert missing.reason
 
 
+@settings(max_examples=30)
 @given(points(), st.integers(1, 9))
 def test_every_point_is_counted_and_cumulative_costs_are_sums(point: Point, query: int) -> None:
     point = replace(point, batch=1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +17,7 @@ from safetensors import safe_open
 
 from spanbench.errors import UsageError
 from spanbench.store.disk import Document, Entry, RawTensor, Space, SpaceMismatch, Store, StoreFull
+from spanbench.store.disk.index import Index
 from spanbench.store.disk.packing import runs
 from tests.store.disk.records import OTHER, STATE, U, entries, entry, held, key, shards
 
@@ -222,3 +225,27 @@ def test_runs_cover_each_row_once_and_are_as_long_as_can_be(rows: list[int]) -> 
     found = list(runs(rows))
     assert [row for start, count in found for row in range(start, start + count)] == rows
     assert all(before[0] + before[1] < after[0] for before, after in pairwise(found))
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_an_interrupt_within_a_change_takes_it_back_and_one_behind_its_commit_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    writing = Index.writing
+
+    @contextmanager
+    def interrupted(index: Index) -> Iterator[None]:
+        with writing(index):
+            yield
+            if not late:
+                raise KeyboardInterrupt
+        raise KeyboardInterrupt
+
+    with Store.open(tmp_path / "s", create=True) as store:
+        store.put(U, entries(range(5)))
+        with monkeypatch.context() as patched:
+            patched.setattr(Index, "writing", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                store.put(U, entries(range(5, 9)))
+        assert held(store, range(9)) == [True] * 5 + [late] * 4
+        assert not store.verify().harmed

@@ -14,7 +14,7 @@ from spanbench.model.stack import Fresh
 from spanbench.point import Point
 from spanbench.store.disk import SpaceMismatch
 from spanbench.store.document import Library, MissingLatents, NotThisModel
-from spanbench.store.keys import span_keys
+from spanbench.store.spans import span_keys
 from tests.model.exact import double_points
 from tests.model.speak.lanes import apart, held, prefilled, tensors
 from tests.store.shelves import latent_of, library, relative, text, tiny
