@@ -14,7 +14,7 @@ __all__ = ["store_app"]
 
 store_app = typer.Typer(
     name="store",
-    help="Keep documents as latents on disk: add, ask, edit, list, check and pack them.",
+    help="Keep documents as latents on disk, ask and edit them.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=False,

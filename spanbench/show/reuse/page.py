@@ -108,4 +108,4 @@ def _notes(shown: Shown) -> Iterator[str]:
         yield f"Checked, tolerance 0: {', '.join(found.verified)}."
     yield from found.notes
     yield from ([shown.why] if shown.why else [])
-    yield from (shown.reference.notes if shown.reference else ())
+    yield from (note for note in (shown.reference.notes if shown.reference else ()) if note not in found.notes)
