@@ -46,24 +46,19 @@ def test_the_documents_own_preset_is_counted_once(cli: Cli) -> None:
     assert rows["dense-kv-disk"]["stored_bytes"] == 2048 * rows["latent-u"]["stored_bytes"] == 2**30
 
 
-def test_heads_rate_and_text_are_those_given(cli: Cli, tmp_path: Path) -> None:
-    text = tmp_path / "text"
+def test_options_are_taken_out_appends_one_line_and_plot_draws(cli: Cli, tmp_path: Path) -> None:
+    text, out, plot = tmp_path / "text", tmp_path / "reuse.jsonl", tmp_path / "cost.svg"
     text.write_text("abcdefgh" * 20, encoding="utf-8")
-    small = points(cli, "--kv-heads", "2", "--flops-per-second", "2e9", "--prompt", text)[0]
-    assert small["point"]["shape"]["token"]["kv_heads"] == 2
-    first = small["crossovers"][0]
-    assert first["bytes_per_second"] == pytest.approx(2 * first["bytes_per_gigaflop"])
-    assert any("Only 1 of 5 spans differ" in note for note in small["notes"])
-
-
-def test_out_appends_one_line_and_plot_draws(cli: Cli, tmp_path: Path) -> None:
-    out, plot = tmp_path / "reuse.jsonl", tmp_path / "cost.svg"
-    for _ in range(2):
-        assert cli(*COUNT, "--out", out, "--plot", plot).code == 0
-    lines = out.read_text(encoding="utf-8").splitlines()
-    assert len(lines) == 2
-    assert lines[0] == lines[1]
-    assert json.loads(lines[0])["schema"] == "reuse/1"
+    out.write_text("{}\n", encoding="utf-8")
+    rate = ("--flops-per-second", "2e9")
+    printed = points(cli, "--kv-heads", "2", *rate, "--prompt", text, "--out", out, "--plot", plot)
+    first, line = out.read_text(encoding="utf-8").splitlines()
+    assert first == "{}"
+    assert json.loads(line)["points"] == printed
+    assert printed[0]["point"]["shape"]["token"]["kv_heads"] == 2
+    crossing = printed[0]["crossovers"][0]
+    assert crossing["bytes_per_second"] == pytest.approx(2 * crossing["bytes_per_gigaflop"])
+    assert any("Only 1 of 5 spans differ" in note for note in printed[0]["notes"])
     assert plot.read_text(encoding="utf-8").startswith("<?xml")
 
 

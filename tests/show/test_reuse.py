@@ -147,7 +147,7 @@ def test_the_verdict_sets_each_arm_against_itself_and_files_beside_the_predictio
 
 def test_break_even_tells_how_long_a_loser_is_ahead() -> None:
     text = render_reuse(Shown(counted()))
-    assert "latent, no store dense, KV in RAM never (ahead to 349)" in [" ".join(line.split()) for line in text.splitlines()]
+    assert "latent, no store dense, KV in RAM never (to 349)" in [" ".join(line.split()) for line in text.splitlines()]
 
 
 def test_a_plot_is_the_same_bytes_each_time_and_seconds_are_a_file_of_their_own() -> None:

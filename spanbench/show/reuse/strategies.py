@@ -81,7 +81,9 @@ def break_table(found: Reuse) -> Table:
     timed = {(one.strategy, one.baseline): one for one in found.break_even if one.quantity == "seconds"}
     rows = [Row((*_pair(one), _when(one), *((_when(timed[one.strategy, one.baseline]),) if timed else ()))) for one in counted]
     columns = ("strategy", "no dearer than", "in FLOPs", *(("in seconds",) if timed else ()))
-    return Table(columns, tuple(rows), "Break-even: the smallest number of queries", frozenset({0, 1, 2, 3}))
+    return Table(
+        columns, tuple(rows), "Break-even: the smallest number of queries; (to n): no dearer up to n alone", frozenset({0, 1, 2, 3})
+    )
 
 
 def _pair(one: BreakEven) -> tuple[str, str]:
@@ -91,7 +93,7 @@ def _pair(one: BreakEven) -> tuple[str, str]:
 def _when(one: BreakEven) -> str:
     if one.queries is not None:
         return f"{one.queries:,}"
-    return f"never (ahead to {one.ahead_through:,})" if one.ahead_through else "never" if one.reason.startswith("never") else MISSING
+    return f"never (to {figure(one.ahead_through).short})" if one.ahead_through else "never" if one.reason.startswith("never") else MISSING
 
 
 def crossover_table(found: Reuse) -> Table:
