@@ -75,7 +75,7 @@ def create(
     )  # fmt: skip
     header = _possible(_header(grid, config, Path(out).parent), Path(out).parent)
     rows = executed(out, header)
-    write_text(out, Baseline.text(header, rows))
+    write_text(out, Baseline.text(header, rows), new=not force)
     typer.echo(f"wrote {len(rows):,} rows of {len(header.asked):,} points to {out}", err=True)
 
 
@@ -218,12 +218,9 @@ def _closed(path: str, header: Header, resolve: Callable[..., Any], count: Calla
 
 def _asked(path: str, number: int, asked: Asked, header: Header, resolve: Callable[..., Any]) -> Any:
     """Resolve a point with today's presets and config; what is wrong with it is told with its place in the file."""
-    from spanbench.errors import NotEnoughMemory
     from spanbench.judge.baseline.errors import BaselineBroken
 
     try:
         return resolve(asked.request(Path(path).parent, header.convention))
-    except NotEnoughMemory:
-        raise
     except SpanbenchError as error:
         raise BaselineBroken(f"{path}, line 1, point {number} ({asked.name}): {error}") from None

@@ -11,7 +11,7 @@ import typer
 from spanbench.cli import against as noisy
 from spanbench.cli.options import Format, takes_request
 from spanbench.cli.output import put
-from spanbench.errors import UsageError
+from spanbench.errors import SpanbenchError, UsageError
 from spanbench.request import Request
 
 if TYPE_CHECKING:
@@ -65,10 +65,13 @@ def check(
     _refuse(context, sorted(known), "belongs to --against; a baseline names its own points")
     if file is None:
         raise UsageError("check: give the file of a baseline, such as baseline.jsonl, or --against a commit")
-    checked = _checked(file, closed_form=closed_form)
-    _tell(
-        checked, fmt, summary, benchmark, benchmark_ratios, github=os.environ.get("GITHUB_ACTIONS") == "true" if github is None else github
-    )
+    on_github = os.environ.get("GITHUB_ACTIONS") == "true" if github is None else github
+    try:
+        checked = _checked(file, closed_form=closed_form)
+    except SpanbenchError as error:
+        _tell_failure(file, error, summary, github=on_github)
+        raise
+    _tell(checked, fmt, summary, benchmark, benchmark_ratios, github=on_github)
     _refuse_changes(checked)
 
 
@@ -95,7 +98,12 @@ def _checked(file: str, *, closed_form: bool) -> Checked:
     if closed_form:
         notes = ["the formulas alone: neither model ran, so a changed model or torch is not seen"]
         return compare(old, closed(file, old.header), by="closed form", notes=notes)
-    return compare(old, executed(file, old.header), by="ledger")
+    return compare(
+        old,
+        executed(file, old.header),
+        by="ledger",
+        notes=["held: matrix work, attention, rows, bytes and parameters; element-wise work is not"],
+    )
 
 
 def _tell(checked: Checked, fmt: str, summary: str | None, benchmark: str | None, benchmark_ratios: str | None, *, github: bool) -> None:
@@ -107,8 +115,7 @@ def _tell(checked: Checked, fmt: str, summary: str | None, benchmark: str | None
     put(render_checked, checked, fmt)
     for line in actions.annotations(checked) if github else ():
         typer.echo(line, err=True)
-    place = summary or (os.environ.get("GITHUB_STEP_SUMMARY") if github else None)
-    if place:
+    if place := _summary_place(summary, github=github):
         _write("--summary", place, actions.summary(checked, actions.SUMMARY_BYTES - _held(place)), append=True)
     if benchmark is not None:
         _write("--benchmark", benchmark, exported.benchmark(checked))
@@ -122,6 +129,20 @@ def _held(path: str) -> int:
         return Path(path).stat().st_size
     except (OSError, ValueError):  # writing it will say what is wrong
         return 0
+
+
+def _tell_failure(file: str, error: SpanbenchError, summary: str | None, *, github: bool) -> None:
+    """Show that nothing was compared, and why, where a check is looked for: a red job alone does not say which file."""
+    from spanbench.show.check import github as actions
+
+    if github:
+        typer.echo(actions.failure(file, str(error)), err=True)
+    if place := _summary_place(summary, github=github):
+        _write("--summary", place, actions.failure_summary(file, str(error)), append=True)
+
+
+def _summary_place(summary: str | None, *, github: bool) -> str | None:
+    return summary or (os.environ.get("GITHUB_STEP_SUMMARY") if github else None)
 
 
 def _write(option: str, path: str, text: str, *, append: bool = False) -> None:

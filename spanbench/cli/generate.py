@@ -64,45 +64,58 @@ Weights = Annotated[
 ]
 
 
+Save = Annotated[
+    str | None, typer.Option(metavar="FOLDER", show_default=False, help="Keep each arm's session behind the last token, for --load")
+]
+Load = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FOLDER", show_default=False, help="Go on from sessions of --save, with their options; --prompt is read behind them"
+    ),
+]
+PrefixFolder = Annotated[
+    str | None,
+    typer.Option(
+        "--prefix-cache", metavar="FOLDER", show_default=False, help="Read prompts from their longest kept prefix on, and keep them there"
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is to be said: by which arms of which point, behind which prompt (None: behind what was loaded alone)."""
+
+    request: Request
+    point: Point
+    prompt: Prompt | None
+    arms: tuple[str, ...]
+    temperature: float
+    weights: str | None
+    kept: Kept | None = None
+
+
 @without(regimes=["request"], convention=None)
 @takes_request
 def generate(
-    request: Request, arm: Arm = CHOICES[0], temperature: Temperature = 0.0, weights: Weights = None, fmt: Format = "table"
+    context: typer.Context,
+    request: Request,
+    arm: Arm = CHOICES[0],
+    temperature: Temperature = 0.0,
+    weights: Weights = None,
+    save: Save = None,
+    load: Load = None,
+    prefix_cache: PrefixFolder = None,
+    fmt: Format = "table",
 ) -> None:
     """Let both models say tokens after the prompt, one step at a time with all caches, and print the text as it is said."""
     check_choice("--arm", arm, CHOICES)
-    arms = ARMS if arm == "both" else (arm,)
-    point, prompt = _checked(request, arms)
-    pair = _pair(point, weights)
-    from spanbench.model.speak import Sampler
-    from spanbench.run.detokenize import detokenizers
-
-    for note in (*_notes(point, prompt, weights), *([request.note] if request.note else [])):
+    options = _Options(arm, temperature, weights, copies=2 if save else 0)
+    asked = _fresh(request, options) if load is None else _resumed(load, request, options, _given(context))
+    folders = _checked_folders(save, load, prefix_cache)
+    pair = _pair(asked.point, asked.weights)
+    for note in (*_notes(asked), *([request.note] if request.note else [])):
         typer.echo(note, err=True)
-    voice = _Voice(prompt, Sampler(temperature, point.seed), detokenizers(request.tokenizer), aloud=fmt == "table")
-    with _line_ended_by_interrupt(aloud=fmt == "table"):
-        said = {name: voice.speak(name, pair.arms()[name], point.generate) for name in arms}
-    document = {**said, "point": point.to_json(), "temperature": temperature, "weights": weights or "random"}
-    if fmt != "table":
-        put(render_generate, document, fmt)
-    for name in arms:
-        typer.echo(rate_line(name, said[name]), err=True)
-
-
-def _checked(request: Request, arms: Sequence[str]) -> tuple[Point, Prompt]:
-    """Refuse whatever cannot be, before anything is allocated."""
-    from spanbench.cli.guard import check_device, checked_point
-
-    # What is said is not held as a prompt is: here only the prompt's ids are checked, below the caches of all tokens.
-    point, prompt, _ = checked_point(replace(request, generate=min(request.generate, 1)))
-    check_device(point.device)
-    from spanbench.run.generated import check_speaking_fits
-
-    point = replace(point, generate=request.generate)
-    check_speaking_fits(point, arms)
-    return point, prompt
-
-
+    _speak(asked, pair, folders, fmt)
 def _pair(point: Point, weights: str | None) -> Pair:
     from spanbench.model.pair import build_pair
 

@@ -52,7 +52,7 @@ def _version(package: str) -> str:
 def _sources() -> str:
     """Return the hash of the code that is counted and of the code that counts."""
     root, digest = Path(spanbench.__file__).parent, sha256()
-    for path in sorted(path for part in ("count", "model") for path in (root / part).rglob("*.py")):
+    for path in sorted(path for part in ("count", "model", "run") for path in (root / part).rglob("*.py")):
         digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 

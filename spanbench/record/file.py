@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from spanbench.errors import UsageError
+from spanbench.files import sync_folder
 from spanbench.record.lock import try_lock
 from spanbench.record.models import Record
 
@@ -113,7 +114,7 @@ def _held(path: Path) -> int | None:
             os.close(handle)
             return None
         if _names(path, handle):
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
             return handle
         os.close(handle)  # it was replaced or taken away between the two steps
 
@@ -201,15 +202,3 @@ def _sync(handle: int) -> None:
     except OSError as error:
         if error.errno != errno.EINVAL:  # a terminal or a pipe has no disk to reach
             raise
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have a new file's name on the disk too, where a folder can be synced."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:  # Windows opens no folders
-        return
-    try:
-        _sync(handle)
-    finally:
-        os.close(handle)

@@ -14,12 +14,12 @@ from spanbench.count.formula import closed_form
 from spanbench.errors import NotEnoughMemory, UsageError
 from spanbench.measure.host.memory import available_bytes
 from spanbench.model.pair import Model
-from spanbench.model.speak import Sampler, start_session, talk
+from spanbench.model.speak import Sampler, Session, start_session, talk
 from spanbench.point import Point, Stack
 from spanbench.run.fit import needed_bytes
 from spanbench.units import short
 
-__all__ = ["Said", "cache_bytes", "check_speaking_fits", "speak", "speaking_bytes"]
+__all__ = ["Begin", "Said", "cache_bytes", "check_speaking_fits", "speak", "speak_from", "speaking_bytes"]
 
 Hear = Callable[[list[int]], None]
 """Told the ids of one step, one a prompt, as soon as they are chosen."""
@@ -53,8 +53,35 @@ class Said:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """How an arm comes to its first logits: by reading prompts, or from what was kept of an earlier reading."""
+
+    open: Callable[[], tuple[Session, torch.Tensor]]
+    """Returns a session and the logits of the next token (B x V); its time is part of the first token's."""
+    opened: Callable[[Session, torch.Tensor], None] | None = None
+    """Is shown both before the arm goes on, for whoever wants to keep them; no time runs."""
+
+
 def speak(model: Model, prompts: Sequence[Sequence[int]], tokens: int, sampler: Sampler, hear: Hear) -> Said:
     """Read prompts and say G = `tokens` ids a prompt; time runs only while the arm works.
+
+    Raises:
+        UsageError: the logits give no chances to draw from.
+    """
+    return speak_from(model, Begin(lambda: start_session(model, prompts, tokens)), tokens, sampler, hear, warm=prompts[0][:64])[0]
+
+
+def speak_from(model: Model, begin: Begin, tokens: int, sampler: Sampler, hear: Hear, *, warm: Sequence[int]) -> tuple[Said, Session]:
+    """Do what `speak` does from any beginning; return the session too, which has read all but the last ids that were said.
+
+    Args:
+        model: the arm.
+        begin: gives a session of it, with room for G more tokens.
+        tokens: G.
+        sampler: how each id is chosen.
+        hear: told of each step.
+        warm: ids that are read before time runs.
 
     Raises:
         UsageError: the logits give no chances to draw from.
@@ -62,21 +89,26 @@ def speak(model: Model, prompts: Sequence[Sequence[int]], tokens: int, sampler: 
     steps: list[list[int]] = []
     seconds: list[float] = []
     with torch.inference_mode():
-        _warm_up(model, prompts)
+        _warm_up(model, warm)
         start = perf_counter()
-        session, logits_BxV = start_session(model, prompts, tokens)
+        session, logits_BxV = begin.open()
+        opening = perf_counter() - start
+        if begin.opened is not None:
+            begin.opened(session, logits_BxV)
+        start = perf_counter() - opening
         says = talk(session, logits_BxV, tokens, sampler)
         while len(steps) < tokens:
             steps.append(_next(says.__next__, sampler))
             seconds.append(perf_counter() - start)
             hear(steps[-1])
             start = perf_counter()
-    return Said([list(lane) for lane in zip(*steps, strict=True)], seconds[0], len(prompts) * tokens / sum(seconds))
+    said = [list(lane) for lane in zip(*steps, strict=True)]
+    return Said(said, seconds[0], len(said) * tokens / sum(seconds)), session
 
 
-def _warm_up(model: Model, prompts: Sequence[Sequence[int]]) -> None:
+def _warm_up(model: Model, ids: Sequence[int]) -> None:
     """Read the beginning of a prompt: whoever speaks first must not pay for what torch does once a process."""
-    session, logits_BxV = start_session(model, [prompts[0][:64]], 1)
+    session, logits_BxV = start_session(model, [ids], 1)
     session.step(logits_BxV.argmax(-1))
 
 
@@ -104,15 +136,17 @@ def speaking_bytes(point: Point, arms: Sequence[str]) -> int:
     return needed_bytes(read) + max(0, rest) + point.batch * said
 
 
-def check_speaking_fits(point: Point, arms: Sequence[str]) -> None:
+def check_speaking_fits(point: Point, arms: Sequence[str], copies: int = 0) -> None:
     """Refuse to speak where it would not fit in memory, before anything is allocated.
+
+    `copies` is how many more copies of an arm's caches there will be: a session is copied where it is kept.
 
     Raises:
         NotEnoughMemory: the estimate, what is free, and what to take less of.
     """
-    needed, available = speaking_bytes(point, arms), available_bytes(point.device)
+    caches = max(cache_bytes(point, arm) for arm in arms)
+    needed, available = speaking_bytes(point, arms) + copies * caches, available_bytes(point.device)
     if available is not None and needed > available:
-        caches = max(cache_bytes(point, arm) for arm in arms)
         raise NotEnoughMemory(
             f"--generate {point.generate}: not enough memory: weights, prompt and caches of {point.tokens + point.generate} tokens need "
             f"about {short('peak_bytes', needed)} (the caches {short('peak_bytes', caches)}), {short('peak_bytes', available)} are free "

@@ -10,7 +10,16 @@ from spanbench.show.formats import render
 from spanbench.show.generate import visible
 from spanbench.units import full, ratio_text, short
 
-__all__ = ["render_copied", "render_edit", "render_freed", "render_list", "render_query", "render_verify"]
+__all__ = [
+    "render_adapt",
+    "render_copied",
+    "render_edit",
+    "render_freed",
+    "render_list",
+    "render_query",
+    "render_refine",
+    "render_verify",
+]
 
 MOST = 40
 """Findings that are told one by one."""
@@ -88,6 +97,21 @@ def _narrowed(document: Mapping[str, Any]) -> Iterator[Text]:
         )  # fmt: skip
 
 
+def _refine(document: Mapping[str, Any]) -> Iterator[Text | Table]:
+    yield Text(f"spanbench store refine · {visible(document['document'])} in {visible(document['store'])}", "title")
+    yield Text(
+        f"{document['spans']:,} spans mixed {document['passes'] + 1:,} times, each time over what came out before: "
+        f"{document['rows']:,} mixer rows, {document['mixed']:,} of them computed now."
+    )
+    spent = (("mixer", document["flops_mixer"]), ("mixer, all rows anew", document["flops_mixer_anew"]))
+    yield Table(("FLOPs, dense convention", "counted"), tuple(Row((text, _flops(value))) for text, value in spent))
+    yield Text(
+        f"spanbench store query goes on from pass {document['passes']:,} (--passes 0: from the first); what is read behind the document is "
+        "mixed once. A change of the document forgets its passes; refining it again computes only rows behind the change.",
+        "note", hang=2,
+    )  # fmt: skip
+
+
 # ---- what a question cost -------------------------------------------------------------------------------------------
 
 
@@ -109,6 +133,8 @@ def _query(document: Mapping[str, Any]) -> Iterator[Text | Table]:
     yield Table(("FLOPs, dense convention", "counted"), tuple(rows))
     if document["use"] == "u":
         yield Text("Only latents are kept of this document: all of its mixer rows were computed again.", "note", hang=2)
+    if document["passes"]:
+        yield Text(f"The document's mixer rows are those of extra pass {document['passes']:,}, as --refine made them.", "note", hang=2)
     yield Text("The answer:")
     yield Text(visible(document["text"]))
 
@@ -179,7 +205,53 @@ def _copied(document: Mapping[str, Any]) -> Iterator[Text | Table]:
     yield Text(f"{document['records']:,} records of {visible(document['source'])} are new in {visible(document['target'])}.")
 
 
+# ---- how far one encoder's latents stand for another's --------------------------------------------------------------
+
+
+def _adapt(document: Mapping[str, Any]) -> Iterator[Text | Table]:
+    one, other = document["from"], document["to"]
+    yield Text(f"spanbench store adapt · {visible(one['store'])} → {visible(other['store'])}", "title")
+    sides = [
+        Row((name, side["encoder"][:12], f"{side['values']:,}", f"{side['span']:,}", side["dtype"]))
+        for name, side in (("from", one), ("to", other))
+    ]
+    yield Table(("latents", "encoder", "values", "span", "dtype"), tuple(sides), left=frozenset({0, 1, 4}))
+    yield Text(
+        f"{document['pairs']:,} spans are in both: a map with ridge {document['ridge']:g} was fitted on {document['fitted']:,} of them, "
+        f"and measured on the {document['held_out']:,} others (seed {document['seed']})."
+    )
+    shuffled = f"control: best of {document['shuffles']:,} maps fitted on shuffled pairs"
+    rows = (("the map", "r2"), ("control: the map fed zeros", "zero"), (shuffled, "shuffled"))
+    yield Table(("R² on held-out spans", "measured"), tuple(Row((text, _r2(document[name]))) for text, name in rows))
+    yield Text(_verdict(document))
+    if document["fitted"] <= one["values"]:
+        yield Text(
+            f"Fitted on {document['fitted']:,} pairs, which do not determine maps of {one['values']:,} values: the ridge chooses one of "
+            "many. More texts in both stores may make it better.", "note", hang=2,
+        )  # fmt: skip
+
+
+def _r2(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.4f}" if abs(value) < 100 else f"{value:.3g}"
+
+
+def _verdict(document: Mapping[str, Any]) -> str:
+    """Return in plain words what the figures say of the map."""
+    said = {
+        "unknown": "Unknown: the held-out latents of the target do not differ, so there is nothing to explain.",
+        "chance": "The map does not beat its controls: nothing shows that these latents can stand for the other encoder's.",
+        "below-mean": "The map beats its controls, but does worse than one constant latent for all spans would: it is of no use.",
+        "nearly-exact": "The map beats its controls, and is nearly exact: one encoder's latents are a linear image of the other's.",
+    }
+    if (known := said.get(document["verdict"])) is not None:
+        return known
+    left = 100 * (1 - document["r2"])
+    return f"The map beats its controls, but {left:.2g}% of how the target's latents differ is not in it: adapted latents are approximate."
+
+
+render_adapt = _renders(_adapt)
 render_edit = _renders(_edit)
+render_refine = _renders(_refine)
 render_query = _renders(_query)
 render_list = _renders(_list, "documents")
 render_verify = _renders(_verify, "findings")

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
 from spanbench.errors import UsageError
 
-__all__ = ["Adapter", "Fit", "evaluate", "fit"]
+__all__ = ["NEARLY_EXACT", "SHUFFLES", "Adapter", "Fit", "Verdict", "evaluate", "fit"]
+
+SHUFFLES = 19
+"""Maps of pairs that do not belong together: a true map that beats all of them would do so by chance once in 20 times."""
+NEARLY_EXACT = 0.99
+"""From this R² on a map is called nearly exact: a hundredth of the targets' spread is left."""
+
+Verdict: TypeAlias = Literal["unknown", "chance", "below-mean", "part", "nearly-exact"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +38,7 @@ class Fit:
 
     R² is 1 for a perfect map and 0 for one that says the fitted spans' mean; below 0 is worse than that, and None where the
     held-out latents do not differ. The controls must be far below: `zero` is the map fed zeros, so what its offset alone says;
-    `shuffled` is a map fitted on pairs that do not belong together.
+    `shuffled` is the best of `shuffles` maps, each fitted on pairs that do not belong together.
     """
 
     adapter: Adapter
@@ -39,6 +47,34 @@ class Fit:
     r2: float | None
     zero: float | None
     shuffled: float | None
+    shuffles: int
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the figures say: whether the map beats both controls, and then the mean of the fitted spans."""
+        if self.r2 is None or self.zero is None or self.shuffled is None:
+            return "unknown"
+        if self.r2 <= max(self.zero, self.shuffled):
+            return "chance"
+        if self.r2 <= 0:
+            return "below-mean"
+        return "nearly-exact" if self.r2 >= NEARLY_EXACT else "part"
+
+
+@dataclass(frozen=True, slots=True)
+class _System:
+    """The normal equations of one set of latents, factored once for all targets."""
+
+    x_KxZ: Tensor
+    mean_Z: Tensor
+    factors: tuple[Tensor, Tensor]
+
+    def solve(self, u_b: Tensor) -> Adapter:
+        """Return the map to these targets."""
+        y = u_b.double()
+        mean = y.mean(0)
+        weight = torch.linalg.lu_solve(*self.factors, self.x_KxZ.T @ (y - mean))
+        return Adapter(weight, mean - self.mean_Z @ weight)
 
 
 def fit(u_a: Tensor, u_b: Tensor, ridge: float) -> Adapter:
@@ -52,15 +88,7 @@ def fit(u_a: Tensor, u_b: Tensor, ridge: float) -> Adapter:
             singular system.
     """
     _check(u_a, u_b, ridge)
-    x, y = u_a.double(), u_b.double()
-    mean_x, mean_y = x.mean(0), y.mean(0)
-    x, y = x - mean_x, y - mean_y
-    gram = x.T @ x
-    gram.diagonal().add_(ridge * x.square().sum().item() / x.shape[1])
-    weight, failed = torch.linalg.solve_ex(gram, x.T @ y)
-    if failed or (not ridge and len(x) <= x.shape[1]):  # so few leave a solution to rounding alone
-        raise UsageError(f"adapt: {len(x)} pairs of spans do not determine {x.shape[1]} values; take more spans, or a ridge above 0")
-    return Adapter(weight, mean_y - mean_x @ weight)
+    return _system(u_a, ridge).solve(u_b)
 
 
 def evaluate(u_a: Tensor, u_b: Tensor, ridge: float, *, held_out: float = 0.25, seed: int = 0) -> Fit:
@@ -73,25 +101,39 @@ def evaluate(u_a: Tensor, u_b: Tensor, ridge: float, *, held_out: float = 0.25, 
     out = round(len(u_a) * held_out)
     if min(out, len(u_a) - out) < 2:
         raise UsageError(f"adapt: {len(u_a)} pairs of spans with {held_out:g} held out leave fewer than 2 on a side; take more spans")
-    generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(len(u_a), generator=generator)
+    order = torch.randperm(len(u_a), generator=torch.Generator().manual_seed(seed))
     test, train = order[:out].to(u_a.device), order[out:].to(u_a.device)
-    adapter = fit(u_a[train], u_b[train], ridge)
-    wrong = fit(u_a[train], u_b[train.roll(1)], ridge)
-    mean = u_b[train].double().mean(0)
+    system, targets, true = _system(u_a[train], ridge), u_b[train].double(), u_b[test].double()
+    asked, mean = u_a[test].double(), targets.mean(0)
+    adapter = system.solve(targets)
+    # The order is random already, so each shift of the targets is one more pairing in which no pair is right.
+    wrong = [system.solve(targets.roll(shift, 0)) for shift in range(1, min(SHUFFLES, len(train) - 1) + 1)]
+    by_chance = [found for one in wrong if (found := _r2(one.apply(asked), true, mean)) is not None]
     return Fit(
         adapter=adapter,
         fitted=len(train),
         held_out=out,
-        r2=_r2(adapter.apply(u_a[test].double()), u_b[test], mean),
-        zero=_r2(adapter.apply(torch.zeros_like(u_a[test].double())), u_b[test], mean),
-        shuffled=_r2(wrong.apply(u_a[test].double()), u_b[test], mean),
+        r2=_r2(adapter.apply(asked), true, mean),
+        zero=_r2(adapter.apply(torch.zeros_like(asked)), true, mean),
+        shuffled=max(by_chance, default=None),
+        shuffles=len(wrong),
     )
+
+
+def _system(u_a: Tensor, ridge: float) -> _System:
+    mean = u_a.double().mean(0)
+    x = u_a.double() - mean
+    gram = x.T @ x
+    gram.diagonal().add_(ridge * x.square().sum().item() / x.shape[1])
+    factors, pivots, failed = torch.linalg.lu_factor_ex(gram)
+    if failed or (not ridge and len(x) <= x.shape[1]):  # so few leave a solution to rounding alone
+        raise UsageError(f"adapt: {len(x)} pairs of spans do not determine {x.shape[1]} values; take more spans, or a ridge above 0")
+    return _System(x, mean, (factors, pivots))
 
 
 def _r2(said: Tensor, true: Tensor, mean_Z: Tensor) -> float | None:
     """Return 1 - squared error over that of the fitted spans' mean, which is what could be said without any input."""
-    error, spread = (true.double() - said).square().sum(), (true.double() - mean_Z).square().sum()
+    error, spread = (true - said).square().sum(), (true - mean_Z).square().sum()
     return 1.0 - (error / spread).item() if spread else None
 
 

@@ -7,15 +7,14 @@ are runs of their own and are all kept. Different counts of one id contradict ea
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from spanbench.errors import CountMismatch, UsageError
+from spanbench.files import write_whole
 from spanbench.record import Record, appending, read
 from spanbench.sweep.kept import is_measured
 
@@ -103,20 +102,9 @@ def _counts(record: Record) -> dict[tuple[str, str, str, str], Any]:
 
 
 def _replace(out: Path, records: Sequence[Record]) -> None:
-    temporary = None
     try:
-        with tempfile.NamedTemporaryFile(dir=out.parent, prefix=f".{out.name}.", delete=False) as file:
-            temporary = Path(file.name)
-            file.writelines(_half_written(out))
-            file.writelines(record.to_line().encode() for record in records)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(out.stat().st_mode & 0o777)
-        temporary.replace(out)
+        write_whole(out, chain(_half_written(out), (record.to_line().encode() for record in records)))
     except OSError as error:
-        if temporary is not None:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
         raise UsageError(f"OUT: cannot write {str(out)!r}: {error.strerror}") from None
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from spanbench.errors import UsageError
+from spanbench.files import write_whole
 from spanbench.record.lock import try_lock
 from spanbench.testing.case import BrokenBaseline, Case
 
@@ -70,7 +70,7 @@ def update(path: Path, case: Case) -> bool:
             text = "".join(cases[name].line() for name in sorted(cases))
             if path.exists() and path.read_bytes() == text.encode():
                 return False
-            _replace(path, text)
+            write_whole(path, [text.encode()])
             return True
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror}); name a file you may write") from None
@@ -93,27 +93,3 @@ def _held(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = None
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = Path(file.name)
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
-        temporary.replace(path)
-    except OSError:
-        if temporary is not None:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    """Return what new files are not permitted; it can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

@@ -117,7 +117,7 @@ def test_two_files_are_compared_without_counting(cli: Cli, file: Path, tmp_path:
 
 def test_files_of_two_conventions_cannot_be_compared(cli: Cli, file: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.jsonl"
-    copy.write_text(file.read_text(encoding="utf-8").replace('"dense"', '"useful"', 1), encoding="utf-8")
+    copy.write_text(file.read_text(encoding="utf-8").replace('"dense"', '"useful"'), encoding="utf-8")
     assert "their FLOPs are not alike" in cli.fails("baseline", "diff", file, copy, code=3)
 
 
@@ -197,3 +197,17 @@ def test_any_number_of_threads_writes_the_same_bytes(made: str, tmp_path: Path, 
     ran = python(code, "baseline", "create", *POINT, "--out", str(out))
     assert ran.returncode == 0, ran.stderr
     assert out.read_text(encoding="utf-8") == made
+
+
+def test_a_check_without_an_answer_is_shown_where_a_job_is_looked_at(
+    cli: Cli, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = file.read_text(encoding="utf-8").splitlines()
+    file.write_text("\n".join([lines[0], "<<<<<<< HEAD", *lines[1:]]), encoding="utf-8")
+    summary = tmp_path / "summary.md"
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    ran = cli("check", file, "--closed-form")
+    assert ran.code == 3
+    assert ",line=2,title=spanbench check%3A nothing was compared::" in ran.err
+    assert "a merge conflict" in summary.read_text(encoding="utf-8")

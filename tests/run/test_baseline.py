@@ -5,14 +5,16 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import spanbench
 from spanbench.count.baseline import closed_rows
-from spanbench.errors import UsageError
+from spanbench.errors import CountMismatch, UsageError
 from spanbench.judge.baseline.asked import Asked, asked_of
 from spanbench.judge.baseline.row import Row
+from spanbench.model.stack import Stack
 from spanbench.point import Point
 from spanbench.request import point_of
 from spanbench.run.baseline import counted_rows
@@ -94,3 +96,15 @@ def test_other_pythons_write_the_same_bytes(python: str) -> None:
         [found, "-B", "-c", ROWS.format(points=POINTS)], cwd=folder, capture_output=True, encoding="utf-8", timeout=60, check=False
     )
     assert ran.stdout == lines(closed()), ran.stderr
+
+
+def test_a_layer_that_a_deep_stack_leaves_out_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    build = Stack.__init__
+
+    def shorter(self: Stack, *args: Any, **named: Any) -> None:
+        build(self, *args, **named)
+        self.blocks = self.blocks[:9]
+
+    monkeypatch.setattr(Stack, "__init__", shorter)
+    with pytest.raises(CountMismatch, match="layer 9, flops: closed form says"):
+        counted_rows(asked_points()[2:], "dense", silent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from spanbench.cli.store.adapt import adapt
 from spanbench.cli.store.add import add
 from spanbench.cli.store.care import gc, listing, remove, verify
 from spanbench.cli.store.edit import edit
@@ -28,3 +29,4 @@ store_app.command("verify", short_help="Check every record, and repair what can 
 store_app.command("gc", short_help="Evict what was used longest ago, and pack the rest.")(gc)
 store_app.command("export", short_help="Copy documents and their records into another store.")(export)
 store_app.command("import", short_help="Take over all of another store.")(import_)
+store_app.command("adapt", short_help="Map one encoder's latents to another's.")(adapt)

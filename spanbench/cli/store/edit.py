@@ -11,6 +11,7 @@ from spanbench.cli.options import Format, takes_request, without
 from spanbench.cli.output import put
 from spanbench.cli.store.options import Doc, Folder, Kept, State, Text, Weights, position
 from spanbench.cli.store.told import told_of_edit
+from spanbench.cli.values import whole
 from spanbench.errors import UsageError
 from spanbench.request import Request
 from spanbench.show.store import render_edit
@@ -25,6 +26,16 @@ Replace = Annotated[int | None, position("--replace", "Put the text in the place
 Insert = Annotated[int | None, position("--insert", "Put the text in front of position P")]
 Delete = Annotated[int | None, position("--delete", "Take tokens out from position P on; --count says how many")]
 Count = Annotated[int | None, position("--count", "How many tokens --delete takes out [default: 1]")]
+Refine = Annotated[
+    int | None,
+    typer.Option(
+        "--refine",
+        metavar="N",
+        parser=whole("--refine"),
+        show_default=False,
+        help="Mix the document N extra times, over the mixer's own outputs, and keep that state; the text stays",
+    ),
+]
 Append = Annotated[bool, typer.Option("--append", help="Put the text behind the last token")]
 Restore = Annotated[bool, typer.Option("--restore", help="Encode again what was evicted of the document")]
 
@@ -41,6 +52,7 @@ def edit(
     count: Count = None,
     append: Append = False,
     restore: Restore = False,
+    refined: Refine = None,
     text: Text = None,
     state: State = None,
     kept: Kept = None,
@@ -50,17 +62,22 @@ def edit(
     """Change a document, and tell what was encoded again, found by content and mixed again."""
     from spanbench.cli.store.opened import library, read_text
 
-    places = {"replace": replaced, "insert": inserted, "delete": deleted}
+    places = {"replace": replaced, "insert": inserted, "delete": deleted, "refine": refined}
     operation = _operation(places, append=append, restore=restore)
     if count is not None and operation != "delete":
         raise UsageError(f"--count {count}: belongs to --delete")
-    wants_text = operation not in {"delete", "restore"}
+    wants_text = operation not in {"delete", "restore", "refine"}
     if not wants_text and (text is not None or request.prompt is not None):
         raise UsageError(f"--{operation}: takes no text")
+    if refined is not None:
+        _refine(request, store, doc, refined, state, weights, kept, fmt)
+        return
     read = read_text(request if wants_text else replace(request, tokens=1), text, built_in=not wants_text)
     with library(store, read.point, weights, kept, state=bool(state), create=False) as held:
-        held.state = _keeps_state(held, doc, state)
+        held.state, passes = _keeps_state(held, doc, state), held.manifest(doc).passes
         done = _edited(held, doc, operation, places.get(operation) or 0, read, 1 if count is None else count)
+        if passes:
+            typer.echo(f"{doc}: its {passes} extra mixer passes were of what it was before; --refine {passes} makes them again.", err=True)
         put(render_edit, told_of_edit(store, doc, operation, done, read.point, held), fmt)
 
 
@@ -74,8 +91,18 @@ def _operation(places: dict[str, int | None], *, append: bool, restore: bool) ->
     asked = [*(name for name, place in places.items() if place is not None), *flags]
     if len(asked) != 1:
         got = " and ".join(f"--{name}" for name in asked) or "nothing"
-        raise UsageError(f"edit: {got} was given; give one of --replace P, --insert P, --delete P, --append, --restore")
+        raise UsageError(f"edit: {got} was given; give one of --replace P, --insert P, --delete P, --append, --restore, --refine N")
     return asked[0]
+
+
+def _refine(
+    request: Request, store: str, doc: str, passes: int, state: bool | None, weights: str | None, kept: str | None, fmt: str
+) -> None:
+    from spanbench.cli.store.refined import refine
+
+    if state is False:
+        raise UsageError("--refine: extra passes are mixer state; leave --no-state out")
+    refine(request, store, doc, passes, weights, kept, fmt)
 
 
 def _keeps_state(held: Library, doc: str, state: bool | None) -> bool:

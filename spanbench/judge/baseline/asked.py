@@ -13,13 +13,15 @@ from spanbench.point import Regime
 from spanbench.presets import check_override
 from spanbench.request import DEFAULT_TOKENS, DTYPE_ALIASES, Request, read_toml
 
-__all__ = ["REGIMES", "Asked", "asked_of", "canonical"]
+__all__ = ["LARGEST", "REGIMES", "Asked", "asked_of", "canonical"]
 
 REGIMES: tuple[Regime, ...] = ("score", "prefill", "decode")
 """What a baseline counts unless it is told otherwise."""
 
 _TEXTS = ("preset", "allocation", "dtype", "config")
 _WHOLES = ("tokens", "span", "batch", "generate")
+LARGEST = 2**24
+"""Of any whole number of a point: the ids of a longer prompt do not fit in memory, and a number that slipped is told at once."""
 _KEYS = (*_TEXTS, *_WHOLES, "regimes", "set")
 _ALWAYS = ("preset", "allocation", "tokens", "span")
 _UNUSED = ("prompt", "tokenizer")
@@ -129,7 +131,13 @@ def _checked(key: str, value: Any) -> Any:
     if not _is_right(key, value):
         wanted = "text" if key in _TEXTS else "a list of names" if key == "regimes" else "a whole number"
         raise UsageError(f"{key} = {value!r} is not {wanted}")
+    if key in _WHOLES and not 1 <= value <= LARGEST:
+        raise UsageError(f"{key} = {_short(value)} lies outside 1 to {LARGEST:,}")
     return _in_one_form(key, value)
+
+
+def _short(value: int) -> str:
+    return f"{value:,}" if len(str(value)) < 30 else f"a number of {len(str(value)):,} digits"
 
 
 def _is_right(key: str, value: Any) -> bool:

@@ -28,7 +28,12 @@ _KEYS = {"baseline", "schema", "convention", "points", "reason"}
 
 def accept_command(path: str) -> str:
     """Return the command that takes the new counts over, as a shell reads it."""
-    return f'spanbench baseline update {quote(path)} --reason "…"'
+    return f'spanbench baseline update {_typed(path)} --reason "…"'
+
+
+def _typed(path: str) -> str:
+    """Return a path as it is typed: one that begins with a dash would be taken for an option."""
+    return quote(f"./{path}" if path.startswith("-") else path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,9 @@ def read_baseline(path: str, *, tolerant: bool = False) -> Baseline:
     lines = _lines(path)
     number, first = next(((n, line) for n, line in enumerate(lines, 1) if line.strip()), (1, ""))
     header = _header(path, number, first)
-    rows, problems = _rows(path, [(n, line) for n, line in enumerate(lines, 1) if n > number and line.strip()], tolerant=tolerant)
+    rows, problems = _rows(
+        path, header.convention, [(n, line) for n, line in enumerate(lines, 1) if n > number and line.strip()], tolerant=tolerant
+    )
     if not (rows or tolerant):
         raise NothingMeasured(f"{path}: has a header and no rows, so nothing is compared; {accept_command(path)} counts them")
     return Baseline(path, header, tuple(rows), sum(bool(line.strip()) for line in lines), tuple(problems))
@@ -97,7 +104,7 @@ def _lines(path: str) -> list[str]:
     try:
         raw = Path(path).read_bytes()
     except FileNotFoundError:
-        raise UsageError(f"{path}: there is no such baseline; make one with spanbench baseline create --out {path}") from None
+        raise UsageError(f"{path}: there is no such baseline; make one with spanbench baseline create --out {_typed(path)}") from None
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"{path}: cannot be read ({reason}); give the file of a baseline") from None
@@ -155,13 +162,14 @@ def _check_header(plain: dict[str, Any], where: str) -> None:
         raise BaselineBroken(f"{where}: reason = {plain['reason']!r} is not text")
 
 
-def _rows(path: str, lines: Sequence[tuple[int, str]], *, tolerant: bool) -> tuple[list[Row], list[str]]:
+def _rows(path: str, convention: Convention, lines: Sequence[tuple[int, str]], *, tolerant: bool) -> tuple[list[Row], list[str]]:
     found: dict[tuple[str, str], Row] = {}
     problems = []
     for number, line in lines:
         try:
             row = _row(line, f"{path}, line {number}", number)
             _check_once(row, found.get(row.key), path)
+            _check_convention(row, convention, path)
             found[row.key] = row
         except BaselineBroken as error:
             if not tolerant:
@@ -174,6 +182,13 @@ def _row(line: str, where: str, number: int) -> Row:
     if line.startswith(_MARKS):
         raise BaselineBroken(f"{where}: a merge conflict ({line.split(maxsplit=1)[0]})")
     return read_row(line, where, number)
+
+
+def _check_convention(row: Row, convention: Convention, path: str) -> None:
+    if row.convention != convention:
+        raise BaselineBroken(
+            f"{path}, line {row.line} ({row.name}): its FLOPs are by the convention {row.convention}, the header's by {convention}"
+        )
 
 
 def _check_once(row: Row, before: Row | None, path: str) -> None:

@@ -9,11 +9,12 @@ from spanbench.errors import UsageError
 from spanbench.judge.baseline.asked import Asked, asked_of, canonical
 from spanbench.judge.baseline.errors import BaselineBroken
 from spanbench.judge.baseline.row import ARMS, SUMMED, TOTAL, Row
+from spanbench.tally import CONVENTIONS
 
 __all__ = ["json_of", "read_point", "read_row"]
 
 _LARGEST = 2**63 - 1
-_KEYS = {"point", "arm", "counts", "layers", "sizes"}
+_KEYS = {"point", "arm", "convention", "counts", "layers", "sizes"}
 _COUNTS, _LAYERS, _SIZES = ("regime", "stage", "quantity"), ("regime", "stage"), ("part", "size")
 
 
@@ -69,8 +70,10 @@ def read_row(text: str, where: str, line: int) -> Row:
         raise BaselineBroken(f"{where}: " + (f"the key {missing[0]!r} is missing" if missing else f"unknown key {unknown[0]!r}"))
     if plain["arm"] not in ARMS:
         raise BaselineBroken(f"{where}: arm = {plain['arm']!r} is none of {', '.join(ARMS)}")
+    if plain["convention"] not in CONVENTIONS:
+        raise BaselineBroken(f"{where}: convention = {plain['convention']!r} is none of {', '.join(CONVENTIONS)}")
     asked = read_point(plain["point"], where)
-    row = Row(asked, plain["arm"], plain["counts"], plain["layers"], plain["sizes"], line)
+    row = Row(asked, plain["arm"], plain["counts"], plain["layers"], plain["sizes"], plain["convention"], line)
     where = f"{where} ({row.name})"
     _check_numbers(row, where)
     _check_sums(row, where)

@@ -44,6 +44,8 @@ class Row:
     counts: Counts
     layers: Layers
     sizes: Sizes
+    convention: Convention
+    """What the FLOPs are by: rows of two conventions are told apart."""
     line: int = 0
 
     @property
@@ -64,7 +66,7 @@ class Row:
     def to_line(self) -> str:
         """Return the row as one JSON line, newline included."""
         plain = {"point": self.asked.given, "arm": self.arm, "counts": self.counts, "layers": self.layers, "sizes": self.sizes}
-        return canonical(plain) + "\n"
+        return canonical(plain | {"convention": self.convention}) + "\n"
 
 
 def row_of(
@@ -75,7 +77,7 @@ def row_of(
         regime: {stage: dict(_values(stages.get(stage, Tally()), regime, convention)) for stage in STAGES[arm]}
         for regime, stages in tallies.items()
     }
-    return Row(asked, arm, counts, layers, _sizes(point, arm))
+    return Row(asked, arm, counts, layers, _sizes(point, arm), convention)
 
 
 def _values(tally: Tally, regime: str, convention: Convention) -> Iterator[tuple[str, int]]:

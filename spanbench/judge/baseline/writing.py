@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 from spanbench.errors import UsageError
+from spanbench.files import write_whole
 
 __all__ = ["check_new", "write_text"]
 
@@ -22,51 +21,20 @@ def check_new(path: str, option: str, *, force: bool) -> None:
         raise UsageError(f"{option} {path!r}: is a folder; name a file in it, such as {str(place / 'baseline.jsonl')!r}")
     if not place.parent.is_dir():
         raise UsageError(f"{option} {path!r}: the folder {str(place.parent)!r} does not exist; make it first")
+    if place.exists() and not place.is_file():
+        raise UsageError(f"{option} {path!r}: is no ordinary file; name one")
     if place.exists() and not force:
         raise UsageError(f"{option} {path!r}: is there already; spanbench baseline update counts it anew, --force replaces it")
 
 
-def write_text(path: str, text: str, option: str = "--out") -> None:
-    """Write a text beside the file, have it on the disk, and put it in the file's place.
+def write_text(path: str, text: str, option: str = "--out", *, new: bool = False) -> None:
+    """Write a text beside the file, have it on the disk, and put it in the file's place; a `new` file replaces none.
 
     Raises:
         UsageError: it cannot be written; the file is then as it was.
     """
-    place = Path(os.path.realpath(path))  # a link stays a link
     try:
-        handle, beside = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
-        try:
-            _fill(handle, text, place)
-            Path(beside).replace(place)
-        except BaseException:
-            Path(beside).unlink(missing_ok=True)
-            raise
-        _sync_folder(place.parent)
+        write_whole(Path(path), [text.encode("utf-8")], new=new)
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"{option} {path!r}: cannot be written ({reason}); it is as it was") from None
-
-
-def _fill(handle: int, text: str, place: Path) -> None:
-    with os.fdopen(handle, "wb") as file:
-        file.write(text.encode("utf-8"))
-        file.flush()
-        os.fchmod(handle, _mode(place))
-        os.fsync(handle)
-
-
-def _mode(place: Path) -> int:
-    """Return the file's own permissions, or those of a new one: a temporary file is its owner's alone."""
-    if place.exists():
-        return place.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

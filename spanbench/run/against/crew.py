@@ -89,6 +89,8 @@ def _built(worker: Worker, job: Mapping[str, Any], program: Program) -> Mapping[
     try:
         told = worker.build(job)
     except WorkerFailed as error:
+        if "ImportError" in str(error) or "ModuleNotFoundError" in str(error):
+            raise UsageError(f"--against: {program.name} is older than --against needs, or lacks a package: {error}") from None
         raise UsageError(f"--against: {program.name} cannot run this point: {error}") from None
     own = package_folder(program.top)
     if own is not None and not Path(told["package"]).resolve().is_relative_to(own):

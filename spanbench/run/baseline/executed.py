@@ -19,7 +19,6 @@ from spanbench.point import Point, Regime
 from spanbench.prompt import Prompt
 from spanbench.run.counted import count_point
 from spanbench.run.subjects import meta_ids, subject_of
-from spanbench.run.witnessed import shallow
 from spanbench.tally import Convention, Tally
 
 __all__ = ["executed_layers", "executed_rows"]
@@ -36,29 +35,24 @@ def executed_rows(asked: Asked, point: Point, prompt: Prompt, convention: Conven
     """
     try:
         layers = executed_layers(point, prompt, convention)
-        counts = count_point(point, prompt.ids, prompt.following(point.said), whole=False, progress=_silent)
+        counts = count_point(point, prompt.ids, prompt.following(point.said), progress=_silent)
     except CountMismatch as error:
         raise CountMismatch(f"{asked.name}: {error}") from None
     return [row_of(asked, point, arm, {r: counts.tallies[r][arm] for r in point.regimes}, layers[arm], convention) for arm in STACKS]
 
 
 def executed_layers(point: Point, prompt: Prompt, convention: Convention) -> dict[str, Layers]:
-    """Return arm → regime → stage → FLOPs of each layer, as they ran, once they are those of the closed form.
-
-    Of a stack so deep that it is witnessed at two layers, these two run; that all are equal is the closed form's word, and
-    the whole stage is held against the ledger besides.
+    """Return arm → regime → stage → FLOPs of each layer, every layer as it ran, once they are those of the closed form.
 
     Raises:
         CountMismatch: a layer does not do what the closed form says.
     """
-    seen = replace(point, shape=shallow(point.shape))
-    distinct, pair = distinct_rows(prompt.ids, point), build_pair(seen, "meta")
+    distinct, pair = distinct_rows(prompt.ids, point), build_pair(point, "meta")
+    layers = {arm: closed_layers(point, arm, convention) for arm in STACKS}
     for arm, model in pair.arms().items():
-        wanted = closed_layers(seen, arm, convention)
-        for regime in (one for one in LAYERED if one in wanted):
-            ran = _run(seen, model, regime, distinct)
-            _equal(wanted[regime], ran, f"{arm} {regime}", convention)
-    return {arm: closed_layers(point, arm, convention) for arm in STACKS}
+        for regime in (one for one in LAYERED if one in layers[arm]):
+            _equal(layers[arm][regime], _run(point, model, regime, distinct), f"{arm} {regime}", convention)
+    return layers
 
 
 def _run(point: Point, model: Model, regime: Regime, distinct: Distinct) -> Mapping[tuple[str, int], Tally]:

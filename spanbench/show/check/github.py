@@ -6,6 +6,7 @@ Sources: docs.github.com, "Workflow commands for GitHub Actions" (10 error annot
 
 # No `from __future__ import annotations` here: the name is that of a function below.
 import os
+import re
 from pathlib import Path
 
 from spanbench.judge.baseline.result import Checked, RowChange
@@ -14,7 +15,7 @@ from spanbench.show.check.page import blocks
 from spanbench.show.check.words import many, sentence, short_verdict
 from spanbench.show.formats import render
 
-__all__ = ["ANNOTATIONS", "SUMMARY_BYTES", "annotations", "error_command", "shown_file", "summary"]
+__all__ = ["ANNOTATIONS", "SUMMARY_BYTES", "annotations", "error_command", "failure", "failure_summary", "shown_file", "summary"]
 
 ANNOTATIONS = 10
 """GitHub shows no more of one step."""
@@ -41,6 +42,18 @@ def annotations(checked: Checked, limit: int = ANNOTATIONS) -> list[str]:
 
 def _title(change: RowChange) -> str:
     return f"spanbench check: {short_verdict([change]) if change.kind == 'changed' else f'row {change.kind}'}"
+
+
+def failure(file: str, message: str) -> str:
+    """Return the workflow command for a check that came to no answer, on the line that its message names."""
+    named = re.search(r", line (\d+)", message)
+    return error_command(shown_file(file), int(named[1]) if named else 1, "spanbench check: nothing was compared", message)
+
+
+def failure_summary(file: str, message: str) -> str:
+    """Return the same as Markdown."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", message)), default=0))
+    return f"## spanbench check · {file}\n\nNothing was compared:\n\n{fence}\n{message}\n{fence}\n"
 
 
 def error_command(file: str, line: int, title: str, message: str) -> str:

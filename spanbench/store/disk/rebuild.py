@@ -6,12 +6,12 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from spanbench.files import sync_folder
 from spanbench.store.disk.audit import Audit, Finding, adopt, audit
 from spanbench.store.disk.entry import Document
 from spanbench.store.disk.faults import CorruptStore, NoStore
 from spanbench.store.disk.folder import open_index, shard_names
 from spanbench.store.disk.index import INDEX, Index
-from spanbench.store.disk.shard import sync_folder
 from spanbench.store.disk.shelf import Shelf
 
 __all__ = ["audit_folder"]

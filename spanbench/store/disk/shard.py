@@ -18,9 +18,10 @@ from functools import cached_property
 from itertools import accumulate, pairwise
 from pathlib import Path
 
+from spanbench.files import sync_folder
 from spanbench.store.disk.entry import ITEM_BYTES, KEY_BYTES, Field, Space
 
-__all__ = ["FORMAT", "SUFFIX", "TEMPORARY", "VERSION", "Layout", "Record", "Shard", "checksum", "read_layout", "sync_folder", "write_shard"]
+__all__ = ["FORMAT", "SUFFIX", "TEMPORARY", "VERSION", "Layout", "Record", "Shard", "checksum", "read_layout", "write_shard"]
 
 FORMAT = "spanbench latent store"
 VERSION = 1
@@ -245,12 +246,3 @@ def _write(path: Path, layout: Layout, records: Sequence[Record]) -> None:
             file.writelines(record.parts[at] for record in records)
         file.flush()
         os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk too."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

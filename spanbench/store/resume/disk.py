@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,6 +14,7 @@ from safetensors.torch import save as packed
 from torch import Tensor
 
 from spanbench.errors import UsageError
+from spanbench.files import write_whole
 from spanbench.model.pair import Model
 from spanbench.model.speak import Session
 from spanbench.store.disk import CorruptStore, NewerStore, NoStore, StoreFull
@@ -56,7 +54,7 @@ def write(kept: Snapshot, folder: str | Path, name: str, *, logits: Tensor | Non
     content = packed({name: tensor.cpu() for name, tensor in tensors.items()}, metadata=notes | {"crc32": _checksum(notes, tensors)})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, content)
+        write_whole(path, [content])
     except OSError as error:
         kind = StoreFull if error.errno in _FULL else NoStore
         raise kind(f"session {name!r}: cannot be written to {str(path.parent)!r} ({error.strerror})") from None
@@ -92,25 +90,6 @@ def path_of(folder: str | Path, name: str) -> Path:
     if not name or name != Path(name).name or "\0" in name:
         raise UsageError(f"session {name!r}: is no name; give one without slashes")
     return Path(folder) / f"{name}.safetensors"
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write beside the file, then rename over it: a reader sees the old or the new one, whole."""
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        try:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(path)
-        except BaseException:
-            with suppress(OSError):
-                Path(file.name).unlink()
-            raise
-    handle = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _read(path: Path, name: str, fingerprint: str) -> tuple[dict[str, Tensor], tuple[int, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -167,3 +168,34 @@ def test_a_new_file_is_refused_where_one_is(file: Path) -> None:
 
 def test_the_schema_is_that_of_records() -> None:
     assert (BASELINE, SCHEMA) == (1, RECORDS)
+
+
+@pytest.mark.parametrize("key", ["tokens", "span", "batch"])
+@pytest.mark.parametrize("value", [0, -1, 2**24 + 1, 10**30])
+def test_a_number_that_slipped_is_told_before_anything_is_counted(file: Path, key: str, value: int) -> None:
+    asked = json.loads(committed()[0])["points"]
+    code, said = refused(file, header(points=[{**asked[0], key: value}]))
+    assert code == 3
+    assert "line 1, point 1: " in said
+    assert f"{key} = " in said
+
+
+def test_a_row_of_another_convention_is_refused(file: Path) -> None:
+    code, said = refused(file, row(convention="useful"))
+    assert code == 3
+    assert "its FLOPs are by the convention useful, the header's by dense" in said
+
+
+def test_a_new_file_replaces_none_that_appeared_meanwhile(file: Path) -> None:
+    file.write_text("another's")
+    with pytest.raises(SpanbenchError, match="File exists"):
+        write_text(str(file), "mine", new=True)
+    assert file.read_text() == "another's"
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_what_is_no_ordinary_file_is_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(SpanbenchError, match="no ordinary file"):
+        check_new(str(pipe), "--out", force=True)
