@@ -6,8 +6,7 @@ import math
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from contextlib import contextmanager, nullcontext, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,17 +14,17 @@ import typer
 
 from spanbench.cli.options import Format, takes_request, without
 from spanbench.cli.output import put
+from spanbench.cli.speaking import Asked, Options, asked_of, given_options
 from spanbench.cli.values import completed
-from spanbench.errors import UsageError
+from spanbench.errors import SpanbenchError, UsageError
 from spanbench.point import Point, check_choice
-from spanbench.prompt import Prompt
 from spanbench.request import Request
-from spanbench.show.generate import ARMS, heading, rate_line, render_generate, visible
+from spanbench.show.generate import ARMS, heading, render_generate, told_lines, visible
 
 if TYPE_CHECKING:
     from spanbench.model.pair import Model, Pair
-    from spanbench.model.speak import Sampler
     from spanbench.run.detokenize import Detokenizer
+    from spanbench.run.resumed import Beginning, KeptSampler, Saving
 
 __all__ = ["generate"]
 
@@ -81,19 +80,6 @@ PrefixFolder = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What is to be said: by which arms of which point, behind which prompt (None: behind what was loaded alone)."""
-
-    request: Request
-    point: Point
-    prompt: Prompt | None
-    arms: tuple[str, ...]
-    temperature: float
-    weights: str | None
-    kept: Kept | None = None
-
-
 @without(regimes=["request"], convention=None)
 @takes_request
 def generate(
@@ -109,13 +95,20 @@ def generate(
 ) -> None:
     """Let both models say tokens after the prompt, one step at a time with all caches, and print the text as it is said."""
     check_choice("--arm", arm, CHOICES)
-    options = _Options(arm, temperature, weights, copies=2 if save else 0)
-    asked = _fresh(request, options) if load is None else _resumed(load, request, options, _given(context))
-    folders = _checked_folders(save, load, prefix_cache)
+    asked = asked_of(request, Options(arm, temperature, weights, save, load, prefix_cache), given_options(context))
     pair = _pair(asked.point, asked.weights)
-    for note in (*_notes(asked), *([request.note] if request.note else [])):
+    for note in asked.notes():
         typer.echo(note, err=True)
-    _speak(asked, pair, folders, fmt)
+    with _line_ended_by_interrupt(aloud=fmt == "table"):
+        document, failure = _say(asked, pair, save, _beginning(asked, load, prefix_cache), aloud=fmt == "table")
+    if fmt != "table":
+        put(render_generate, document, fmt)
+    for line in told_lines(document):
+        typer.echo(line, err=True)
+    if failure is not None:
+        raise failure
+
+
 def _pair(point: Point, weights: str | None) -> Pair:
     from spanbench.model.pair import build_pair
 
@@ -129,41 +122,79 @@ def _pair(point: Point, weights: str | None) -> Pair:
     return pair
 
 
-def _notes(point: Point, prompt: Prompt, weights: str | None) -> Iterator[str]:
-    if weights is None:
-        yield f"Weights are random (seed {point.seed}), and so is the text; --weights FILE loads trained ones."
-    if prompt.repeats > 1:
-        yield f"The prompt has {prompt.text_tokens:,} tokens and was repeated {prompt.repeats:.1f} times over."
-    if point.tokens + point.generate <= point.span:
-        yield f"No span of {point.span:,} tokens is ever complete: the latent arm is its decoder alone."
+def _beginning(asked: Asked, load: str | None, prefix_cache: str | None) -> Beginning:
+    """Return what the arms begin with: kept sessions, kept prefixes, or the prompt alone."""
+    from spanbench.run.resumed import Anew, Loading, Prefixes
+
+    behind = asked.prompt.ids if asked.prompt is not None else ()
+    if load is not None and asked.kept is not None:
+        return Loading(load, asked.kept, behind)
+    return Anew(behind) if prefix_cache is None else Prefixes(prefix_cache, behind)
+
+
+def _say(asked: Asked, pair: Pair, save: str | None, beginning: Beginning, *, aloud: bool) -> tuple[dict[str, Any], SpanbenchError | None]:
+    """Let the arms speak one after the other, and keep them where asked to; a failure to keep them is told after what they said."""
+    from spanbench.run.detokenize import detokenizers
+    from spanbench.run.resumed import KeptSampler, Saving, recipe_of
+
+    voice = _Voice(asked, beginning, detokenizers(asked.request.tokenizer), aloud=aloud)
+    recipe = recipe_of(asked.request, asked.point, asked.temperature, asked.weights)
+    saving = None if save is None else Saving(save, recipe, asked.point.to_json())
+    with saving or nullcontext():
+        for arm in asked.arms:
+            voice.speak(arm, pair.arms()[arm], KeptSampler(asked.temperature, asked.point.seed), saving)
+        if saving is not None:
+            saving.commit()
+    document = {**voice.said, "point": asked.point.to_json(), "temperature": asked.temperature, "weights": asked.weights or "random"}
+    told = {arm: beginning.told(arm, asked.point) for arm in asked.arms}
+    document |= {beginning.kind: {"folder": beginning.folder, **told}} if beginning.kind else {}
+    return (document, None) if saving is None else (document | saving.told(), saving.failure)
 
 
 class _Voice:
     """Speaks for one arm after the other; aloud, the first prompt's text is printed as it is said, the others' after it."""
 
-    def __init__(self, prompt: Prompt, sampler: Sampler, make: Callable[[], Detokenizer], *, aloud: bool) -> None:
-        self.prompt, self.sampler, self.make, self.aloud = prompt, sampler, make, aloud
+    def __init__(self, asked: Asked, beginning: Beginning, make: Callable[[], Detokenizer], *, aloud: bool) -> None:
+        self.asked, self.beginning, self.make, self.aloud = asked, beginning, make, aloud
+        self.said: dict[str, dict[str, Any]] = {}
 
-    def speak(self, arm: str, model: Model, tokens: int) -> dict[str, Any]:
-        """Let an arm speak, and return what it said as plain JSON values."""
-        from spanbench.run.generated import speak
+    def speak(self, arm: str, model: Model, sampler: KeptSampler, saving: Saving | None) -> None:
+        """Let an arm speak, have it kept, and note what it said as plain JSON values."""
+        from spanbench.run.generated import speak_from
 
-        batch = len(self.prompt.ids)
-        readers = [self.make() for _ in range(batch)]
+        batch, tokens = self.asked.point.batch, self.asked.point.generate
+        readers = [self._reader(ids) for ids in self.beginning.said_before(arm, batch)]
         heard: list[list[str]] = []
 
         def hear(pieces: list[str]) -> None:
             heard.append(pieces)
             self._print(pieces[0])
 
+        begin, sampler = self.beginning.begin(arm, model, tokens), self.beginning.sampler(arm, model, sampler)
         self._print(heading(arm, 0, batch))
-        said = speak(model, self.prompt.ids, tokens, self.sampler, lambda ids: hear([r.feed(i) for r, i in zip(readers, ids, strict=True)]))
+        said, session = speak_from(
+            model,
+            begin,
+            tokens,
+            sampler,
+            lambda ids: hear([r.feed(i) for r, i in zip(readers, ids, strict=True)]),
+            warm=self.beginning.warm,
+        )
         hear([reader.finish() for reader in readers])
         self._print("\n")
         texts = ["".join(pieces) for pieces in zip(*heard, strict=True)]
         for lane in range(1, batch):
             self._print(f"{heading(arm, lane, batch)}{texts[lane]}\n")
-        return said.to_json(texts)
+        self.said[arm] = said.to_json(texts)
+        if saving is not None:
+            saving.keep(arm, model, session, said, sampler)
+
+    def _reader(self, before: Sequence[int]) -> Detokenizer:
+        """Return the reader of one text; it has read what was said before."""
+        reader = self.make()
+        for token in before:
+            reader.feed(token)
+        return reader
 
     def _print(self, text: str) -> None:
         if self.aloud and text:

@@ -12,7 +12,7 @@ from spanbench.count.formula import closed_form
 from spanbench.count.ledger import Operation
 from spanbench.count.verify import equal
 from spanbench.point import SPOKEN, Point, Regime
-from spanbench.run.depth import at_two_depths, is_deep
+from spanbench.run.depth import FULL_DEPTH, at_two_depths, is_deep
 from spanbench.run.executed import Executed
 from spanbench.run.witnessed import DEEP, witnesses_agree
 from spanbench.tally import Tally
@@ -47,13 +47,14 @@ def count_point(
     *,
     verify: bool = False,
     whole: bool = True,
+    witnessed: int = FULL_DEPTH,
     progress: Callable[[str, int, int], None],
 ) -> Counts:
     """Count both arms on the meta device and hold every count against the closed form and the witnesses.
 
     `said` are the ids fed after the prompt, one a step, where a regime takes steps (`Point.said` of them). `whole` says that
     stacks of any depth are executed whole, as a model that will be timed must be, and `verify` wants it too; without, deep
-    ones are executed at 1 and at 2 layers.
+    ones are executed at 1 and at 2 layers. Stacks of more than `witnessed` layers are shown to the witnesses at 2.
 
     Raises:
         CountMismatch: two ways of counting disagree.
@@ -67,7 +68,7 @@ def count_point(
             for arm in ARMS:
                 checks[_count(executed, point, arm, regime, counts, whole=whole or verify)] = None
                 if regime not in SPOKEN:  # a step is parts of what was witnessed
-                    checks |= dict.fromkeys(witnesses_agree(executed, point, arm, regime, verify=verify))
+                    checks |= dict.fromkeys(witnesses_agree(executed, point, arm, regime, verify=verify, beyond=witnessed))
     progress("counting", len(point.regimes), len(point.regimes))
     counts.verified.extend(_weakest(checks))
     return counts

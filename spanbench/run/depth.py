@@ -31,18 +31,18 @@ _STACKS = {"token": {"layers": "token"}, "latent": {"encoder": "encoder", "mixer
 _FIELDS = tuple(field.name for field in fields(Tally))
 
 
-def shallow(shape: Shape, layers: int = SHALLOW) -> Shape:
-    """Return the shape with every deep stack cut to so many layers."""
+def shallow(shape: Shape, layers: int = SHALLOW, beyond: int = FULL_DEPTH) -> Shape:
+    """Return the shape with every stack of more than `beyond` layers cut to so many."""
 
     def cut(stack: Stack) -> Stack:
-        return stack if stack.layers <= FULL_DEPTH else replace(stack, layers=layers)
+        return stack if stack.layers <= beyond else replace(stack, layers=layers)
 
     return replace(shape, token=cut(shape.token), encoder=cut(shape.encoder), mixer=cut(shape.mixer), decoder=cut(shape.decoder))
 
 
-def is_deep(point: Point, arm: str) -> bool:
-    """Whether an arm has a stack that need not be executed whole."""
-    return any(_layers(point, arm, stage) > FULL_DEPTH for stage in _STACKS[arm])
+def is_deep(point: Point, arm: str, beyond: int = FULL_DEPTH) -> bool:
+    """Whether an arm has a stack of more than `beyond` layers, which need not be executed whole."""
+    return any(_layers(point, arm, stage) > beyond for stage in _STACKS[arm])
 
 
 def _layers(point: Point, arm: str, stage: str) -> int:

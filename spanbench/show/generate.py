@@ -10,7 +10,7 @@ from spanbench.show.blocks import Page, Row, Table, Text
 from spanbench.show.formats import render
 from spanbench.units import short
 
-__all__ = ["ARMS", "heading", "loaded_line", "page", "rate_line", "render_generate", "reused_line", "saved_line", "visible"]
+__all__ = ["ARMS", "heading", "page", "rate_line", "render_generate", "told_lines", "visible"]
 
 ARMS = ("token", "latent")
 
@@ -53,26 +53,34 @@ _KINDS = {
 """What a session's file holds, by the first part of its tensors' names."""
 
 
-def saved_line(arm: str, saved: Mapping[str, Any]) -> str:
+def _saved(arm: str, saved: Mapping[str, Any]) -> str:
     """Return what was kept of an arm, by kind."""
     kinds = ", ".join(f"{_KINDS[kind]} {short('peak_bytes', saved['bytes'][kind])}" for kind in _KINDS if kind in saved["bytes"])
     return f"{arm}: kept {saved['tokens']:,} tokens in {short('peak_bytes', saved['file_bytes'])}: {kinds}"
 
 
-def loaded_line(arm: str, loaded: Mapping[str, Any]) -> str:
+def _loaded(arm: str, loaded: Mapping[str, Any]) -> str:
     """Return what an arm did not read again, and what it read behind it."""
     read = f"; {loaded['read']:,} were read behind them" if loaded["read"] else ""
     spared = f"{short('flops', loaded['flops_not_computed'])}FLOP of a prefill"
     return f"{arm}: {loaded['tokens']:,} tokens were read before and none of them again ({spared} not computed anew){read}"
 
 
-def reused_line(arm: str, reused: Mapping[str, Any]) -> str:
+def _reused(arm: str, reused: Mapping[str, Any]) -> str:
     """Return how much of the prompts an arm had."""
     known, read = sum(reused["reused"]), sum(reused["read"])
     return f"{arm}: {known:,} of {known + read:,} prompt tokens reused, {read:,} read"
 
 
-_LINES = {"loaded": loaded_line, "reused": reused_line, "saved": saved_line}
+_LINES = {"loaded": _loaded, "reused": _reused, "saved": _saved}
+
+
+def told_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is told beside the text: how quickly each arm spoke, and what of earlier runs was used or is kept."""
+    for arm, said in _said(document):
+        yield rate_line(arm, said)
+    for key, line in _LINES.items():
+        yield from (line(arm, document[key][arm]) for arm in ARMS if arm in document.get(key, {}))
 
 
 def render_generate(document: Mapping[str, Any], fmt: str = "table", width: int = 80, colour: bool = False) -> str:
@@ -95,10 +103,7 @@ def _blocks(document: Mapping[str, Any]) -> Iterator[Text | Table]:
             yield Text(_fenced(visible(text)))
         rows.append(Row((arm, short("seconds", said["first_token_seconds"]), f"{said['tokens_per_second']:,.1f}")))
     yield Table(("", "first token", "tokens/s in all"), tuple(rows))
-    for key, line in _LINES.items():
-        for arm, _ in _said(document):
-            if arm in document.get(key, {}):
-                yield Text(line(arm, document[key][arm]))
+    yield from (Text(line) for line in list(told_lines(document))[len(rows) :])
 
 
 def _fenced(text: str) -> str:

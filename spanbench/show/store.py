@@ -23,6 +23,8 @@ __all__ = [
 
 MOST = 40
 """Findings that are told one by one."""
+HALF = 0.5
+"""R² below which a map loses more of what it is to say than it keeps."""
 
 
 class _Render(Protocol):
@@ -134,7 +136,10 @@ def _query(document: Mapping[str, Any]) -> Iterator[Text | Table]:
     if document["use"] == "u":
         yield Text("Only latents are kept of this document: all of its mixer rows were computed again.", "note", hang=2)
     if document["passes"]:
-        yield Text(f"The document's mixer rows are those of extra pass {document['passes']:,}, as --refine made them.", "note", hang=2)
+        yield Text(
+            f"The document's mixer rows are those of extra pass {document['passes']:,}, as --refine made them; reading both without "
+            "a store is counted with one pass.", "note", hang=2,
+        )  # fmt: skip
     yield Text("The answer:")
     yield Text(visible(document["text"]))
 
@@ -245,8 +250,10 @@ def _verdict(document: Mapping[str, Any]) -> str:
     }
     if (known := said.get(document["verdict"])) is not None:
         return known
-    left = 100 * (1 - document["r2"])
-    return f"The map beats its controls, but {left:.2g}% of how the target's latents differ is not in it: adapted latents are approximate."
+    left = f"{100 * (1 - document['r2']):.2g}%"
+    if document["r2"] < HALF:
+        return f"The map beats its controls, but is a poor stand-in: {left} of how the target's latents differ is not in it."
+    return f"The map beats its controls; {left} of how the target's latents differ is not in it, so adapted latents are approximate."
 
 
 render_adapt = _renders(_adapt)

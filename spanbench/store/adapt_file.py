@@ -85,7 +85,7 @@ def load_map(path: Path) -> Map:
         raise UsageError(f"map {str(path)!r}: there is no such file; spanbench store adapt --out writes one") from None
     except (SafetensorError, OSError) as error:
         raise UsageError(f"map {str(path)!r}: is damaged or no map ({error}); spanbench store adapt --out writes one") from None
-    if _checksum(notes["body"], tensors) != notes.get("crc32"):
+    if _checksum(notes.get("body", ""), tensors) != notes.get("crc32"):
         raise CorruptStore(f"map {str(path)!r}: does not hold what was written; fit it again")
     body = json.loads(notes["body"])
     return Map(Adapter(tensors["weight"], tensors["offset"]), Space(**body.pop("from")), Space(**body.pop("to")), body)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -12,9 +14,13 @@ from spanbench.model.latent import Latent
 from spanbench.model.pair import build_pair
 from spanbench.point import Point
 from spanbench.presets import resolve
-from spanbench.store.adapt import evaluate, fit
+from spanbench.store.adapt import SHUFFLES, Adapter, Fit, evaluate, fit
+from spanbench.store.adapt_file import Map, adapted, check_new, load_map, save_map
+from spanbench.store.adapt_pairs import OtherSpan, TooFewPairs, paired, side
+from spanbench.store.disk import CorruptStore
+from spanbench.store.document import Library, NotThisModel
 from spanbench.store.document.encoding import encode
-from tests.store.shelves import text
+from tests.store.shelves import library, text, tiny
 
 
 def drawn(rows: int, width: int, seed: int = 0) -> Tensor:
@@ -97,3 +103,139 @@ def test_what_cannot_be_fitted_is_one_line(a: Tensor, b: Tensor, ridge: float, s
 def test_too_few_spans_to_hold_some_out_are_refused() -> None:
     with pytest.raises(UsageError, match="leave fewer than 2 on a side"):
         evaluate(drawn(4, 2), drawn(4, 2), 0.1)
+
+
+def test_noise_beats_its_controls_no_more_often_than_chance_says() -> None:
+    """One in 20 is what 19 shuffled maps allow; 100 draws of it are 5, and hardly ever more than 12."""
+    found = [evaluate(drawn(60, 4, seed), drawn(60, 4, 1000 + seed), 1e-3) for seed in range(100)]
+    assert {one.shuffles for one in found} == {SHUFFLES}
+    assert sum(one.verdict != "chance" for one in found) <= 12
+    assert all(one.r2 is not None and one.r2 < 0.35 for one in found)
+
+
+def test_few_pairs_have_as_many_wrong_pairings_as_there_are() -> None:
+    found = evaluate(drawn(8, 2), drawn(8, 2, 1), 0.1)
+    assert (found.fitted, found.held_out, found.shuffles) == (6, 2, 5)
+
+
+@pytest.mark.parametrize(
+    ("figures", "verdict"),
+    [
+        ((0.999, -0.1, 0.01), "nearly-exact"),
+        ((0.4, -0.1, 0.1), "part"),
+        ((0.1, -0.1, 0.1), "chance"),
+        ((0.1, 0.2, 0.0), "chance"),
+        ((-0.1, -0.3, -0.2), "below-mean"),
+        ((None, None, None), "unknown"),
+    ],
+)
+def test_a_verdict_needs_both_controls_and_the_mean_beaten(figures: tuple[float | None, ...], verdict: str) -> None:
+    assert Fit(Adapter(torch.eye(1), torch.zeros(1)), 6, 2, *figures, 5).verdict == verdict
+
+
+def test_the_same_seed_holds_the_same_pairs_out() -> None:
+    a, b = drawn(60, 4), drawn(60, 4) @ drawn(4, 3, 1) + drawn(60, 3, 2)
+    assert evaluate(a, b, 0.1, seed=3).r2 == evaluate(a, b, 0.1, seed=3).r2 != evaluate(a, b, 0.1, seed=4).r2
+
+
+# ---- pairs out of two stores, and the map in a file -----------------------------------------------------------------
+
+SPAN = 4
+
+
+def turned(seed: int = 0) -> tuple[Latent, Latent, Tensor]:
+    """Return two models whose latents differ by a known rotation alone, and that rotation (u of the second = u of the first @ it)."""
+    one, other = tiny(SPAN, seed=seed), tiny(SPAN, seed=seed)
+    turn = torch.linalg.qr(drawn(one.shape.mixer.width, one.shape.mixer.width, 9)).Q
+    with torch.no_grad():
+        weight = next(other.encoder.pool.parameters())  # Z x S·De: it makes u as a column, so it is turned from the left
+        weight.copy_(turn.T @ weight)
+    return one, other, turn
+
+
+def map_between(books: Library, others: Library) -> Map:
+    one, other = side(books.store, "a", None, "--from-encoder"), side(others.store, "b", None, "--to-encoder")
+    return Map(fit(*paired(one, other), 1e-12), one.space, other.space, {"ridge": 1e-12})
+
+
+def test_a_turned_encoder_is_found_again_from_the_spans_that_both_stores_hold() -> None:
+    one, other, turn = turned()
+    both, ours, theirs = text(SPAN * 300, 257), text(SPAN * 20, 257, 1), text(SPAN * 20, 257, 2)
+    with library(one) as books, library(other) as others:
+        books.add("both", [*both, 7])
+        books.add("again", both[: SPAN * 50] + ours)
+        others.add("in other words", theirs + both)
+        u_a, u_b = paired(side(books.store, "a", None, "--from-encoder"), side(others.store, "b", None, "--to-encoder"))
+        assert len(u_a) == len({tuple(both[at : at + SPAN]) for at in range(0, len(both), SPAN)})
+        assert (u_a @ turn - u_b).abs().max() <= 1e-12
+        found = evaluate(u_a, u_b, 1e-12)
+        assert found.r2 is not None
+        assert found.r2 >= 1 - 1e-12
+        assert found.verdict == "nearly-exact"
+        assert (found.adapter.weight_ZaxZb - turn).abs().max() <= 1e-6
+
+
+def test_a_document_through_the_map_is_what_the_other_encoder_would_have_made_of_it() -> None:
+    one, other, _ = turned()
+    with library(one) as books, library(other) as others:
+        for held in (books, others):
+            held.add("d", text(SPAN * 200, 257))
+        books.add("only here", ids := text(SPAN * 9 + 3, 257, 5))
+        books.add("short", ids[:3])
+        made = map_between(books, others)
+        expected = encode(other, [ids[at : at + SPAN] for at in range(0, SPAN * 9, SPAN)])
+        got = adapted(books.store, "only here", made, expected)
+        assert (got - expected).abs().max() <= 1e-9
+        assert adapted(books.store, "short", made, expected).shape == (0, expected.shape[1])
+        with pytest.raises(NotThisModel, match="the map is from"):
+            adapted(others.store, "d", made, expected)
+
+
+def test_a_map_comes_back_from_its_file_as_it_was_and_damage_is_told(tmp_path: Path) -> None:
+    one, other, _ = turned()
+    with library(one) as books, library(other) as others:
+        for held in (books, others):
+            held.add("d", text(SPAN * 40, 257))
+        made = map_between(books, others)
+    save_map(path := tmp_path / "map.safetensors", made)
+    back = load_map(path)
+    assert torch.equal(back.adapter.weight_ZaxZb, made.adapter.weight_ZaxZb)
+    assert torch.equal(back.adapter.offset_Zb, made.adapter.offset_Zb)
+    assert (back.source, back.target, back.notes) == (made.source, made.target, made.notes)
+    for refuses in (check_new, lambda place: save_map(place, made)):
+        with pytest.raises(UsageError, match="is there already; name a new file"):
+            refuses(path)
+    whole = bytearray(path.read_bytes())
+    whole[-1] ^= 1
+    path.write_bytes(whole)
+    with pytest.raises(CorruptStore, match="does not hold what was written"):
+        load_map(path)
+    path.write_bytes(whole[:40])
+    with pytest.raises(UsageError, match="is damaged or no map"):
+        load_map(path)
+    with pytest.raises(UsageError, match="there is no such file"):
+        load_map(tmp_path / "none")
+
+
+def test_encoders_of_unequal_spans_and_stores_with_too_little_in_common_are_refused() -> None:
+    with library(tiny(4)) as books, library(tiny(4, seed=1)) as others, library(tiny(8, seed=2)) as longer:
+        ids = text(80, 257)
+        books.add("d", ids)
+        one = side(books.store, "a", None, "--from-encoder")
+        with pytest.raises(TooFewPairs, match="'b' holds no latents"):
+            side(others.store, "b", None, "--to-encoder")
+        others.add("d", text(80, 257, 1))
+        two = side(others.store, "b", None, "--to-encoder")
+        with pytest.raises(TooFewPairs, match="have no span in common"):
+            paired(one, two)
+        others.add("e", ids[:4])
+        with pytest.raises(TooFewPairs, match="have 1 span in common"):
+            paired(one, two)
+        others.add("f", ids[4:28])
+        with pytest.raises(TooFewPairs, match="have 7 spans in common"):
+            paired(one, two)
+        longer.add("d", ids)
+        with pytest.raises(OtherSpan, match="spans of 4 and of 8 tokens"):
+            paired(one, side(longer.store, "c", None, "--to-encoder"))
+        with pytest.raises(UsageError, match="there is nothing to adapt"):
+            paired(one, one)

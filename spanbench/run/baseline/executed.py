@@ -18,6 +18,7 @@ from spanbench.model.stack import Stack
 from spanbench.point import Point, Regime
 from spanbench.prompt import Prompt
 from spanbench.run.counted import count_point
+from spanbench.run.depth import SHALLOW
 from spanbench.run.subjects import meta_ids, subject_of
 from spanbench.tally import Convention, Tally
 
@@ -35,7 +36,7 @@ def executed_rows(asked: Asked, point: Point, prompt: Prompt, convention: Conven
     """
     try:
         layers = executed_layers(point, prompt, convention)
-        counts = count_point(point, prompt.ids, prompt.following(point.said), progress=_silent)
+        counts = count_point(point, prompt.ids, prompt.following(point.said), witnessed=SHALLOW, progress=_silent)
     except CountMismatch as error:
         raise CountMismatch(f"{asked.name}: {error}") from None
     return [row_of(asked, point, arm, {r: counts.tallies[r][arm] for r in point.regimes}, layers[arm], convention) for arm in STACKS]

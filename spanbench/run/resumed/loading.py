@@ -14,7 +14,7 @@ from spanbench.count.distinct import Distinct
 from spanbench.count.formula import closed_form
 from spanbench.errors import UsageError
 from spanbench.model.pair import Model
-from spanbench.model.speak import Sampler, Session
+from spanbench.model.speak import Session
 from spanbench.point import Point
 from spanbench.run.generated import Begin
 from spanbench.run.resumed.kept import Kept
@@ -28,6 +28,9 @@ __all__ = ["Loading"]
 
 class Loading:
     """Gives each arm the session that was kept of it."""
+
+    kind = "loaded"
+    warm: Sequence[int] = (0,)
 
     def __init__(self, folder: str, kept: Kept, behind: Sequence[Sequence[int]] = ()) -> None:
         self.folder, self.kept, self.behind = folder, kept, behind
@@ -48,21 +51,26 @@ class Loading:
 
         return Begin(load)
 
-    def sampler(self, arm: str, model: Model, sampler: Sampler) -> KeptSampler:
+    def said_before(self, arm: str, batch: int) -> list[list[int]]:
+        """Return the last ids that each lane said, which what it says now goes on from; none where a prompt comes between."""
+        return [[] for _ in range(batch)] if self.behind else self.kept.arms[arm].last
+
+    def sampler(self, arm: str, model: Model, sampler: KeptSampler) -> KeptSampler:
         """Return the sampler whose source of chance goes on where it stood.
 
         Raises:
             UsageError: it is of another kind of device, where chance takes another course.
         """
         state = torch.from_numpy(np.frombuffer(bytes.fromhex(self.kept.arms[arm].chance), np.uint8).copy())
-        device, source = model.head.weight.device, sampler.generator(model.head.weight.device)
+        device = model.head.weight.device
+        begun = sampler.begun(device)
         try:
-            source.set_state(state)
+            begun.generator(device).set_state(state)
         except (RuntimeError, TypeError):
             if sampler.temperature:
                 was = self.kept.recipe.device
                 raise UsageError(f"--device {device}: what is drawn was begun on {was}; take --device {was}, or --temperature 0") from None
-        return KeptSampler(sampler.temperature, sampler.seed, source)
+        return begun
 
     def told(self, arm: str, point: Point) -> dict[str, Any]:
         """Return what the arm had and what it read, as plain JSON values; FLOPs are those of reading all that it had again."""

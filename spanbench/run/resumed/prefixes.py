@@ -11,24 +11,29 @@ from torch import Tensor
 
 from spanbench.model.pair import Model
 from spanbench.model.speak import Session
+from spanbench.point import Point
 from spanbench.run.generated import Begin
+from spanbench.run.resumed.beginning import Anew
 from spanbench.store.resume import PrefixCache, Read, Snapshot, restore, snapshot
 
 __all__ = ["Prefixes"]
 
 
-class Prefixes:
+class Prefixes(Anew):
     """Gives each arm sessions that begin with what a folder has of its prompts; each model has a folder of its own in it."""
 
+    kind = "reused"
+
     def __init__(self, folder: str, prompts: Sequence[Sequence[int]]) -> None:
-        self.folder, self.prompts = Path(folder), prompts
+        super().__init__(prompts)
+        self.folder = folder
         self._reused: dict[str, list[int]] = {}
 
     def begin(self, arm: str, model: Model, room: int) -> Begin:
         """Return how an arm begins; its weights are hashed here, before any time runs."""
-        cache = PrefixCache(model, limit_bytes=0, folder=self.folder)
+        cache = PrefixCache(model, limit_bytes=0, folder=Path(self.folder))
         # A text is no prefix of another model's state: with the model in the path it is a miss, and both stay.
-        cache.folder = self.folder / f"{arm}-{cache.fingerprint[:16]}"
+        cache.folder = Path(self.folder) / f"{arm}-{cache.fingerprint[:16]}"
         reads: list[Read] = []
 
         def read() -> tuple[Session, Tensor]:
@@ -45,7 +50,7 @@ class Prefixes:
 
         return Begin(read, keep)
 
-    def told(self, arm: str) -> dict[str, Any]:
+    def told(self, arm: str, point: Point) -> dict[str, Any]:
         """Return how many tokens of each prompt were known, and how many were read, as plain JSON values."""
         reused = self._reused[arm]
         return {"reused": reused, "read": [len(ids) - known for ids, known in zip(self.prompts, reused, strict=True)]}

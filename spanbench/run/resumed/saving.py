@@ -7,7 +7,7 @@ import re
 import secrets
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import TracebackType
@@ -21,7 +21,7 @@ from spanbench.model.speak import Sampler, Session
 from spanbench.run.generated import Said
 from spanbench.run.resumed.kept import MANIFEST, Kept, KeptArm, Recipe, load_kept, write_kept
 from spanbench.show.generate import ARMS
-from spanbench.store.disk import NoStore
+from spanbench.store.disk import NoStore, StoreFull
 from spanbench.store.resume import save
 
 __all__ = ["KeptSampler", "Saving", "check_writable_folder"]
@@ -41,6 +41,10 @@ class KeptSampler(Sampler):
     def generator(self, device: torch.device) -> torch.Generator:
         """Return the source; a new one of the seed where there is none."""
         return Sampler.generator(self, device) if self.source is None else self.source
+
+    def begun(self, device: torch.device) -> KeptSampler:
+        """Return the sampler with a source of its own, which begins with the seed."""
+        return replace(self, source=Sampler.generator(self, device))
 
 
 def check_writable_folder(option: str, folder: str, *, own: bool) -> None:
@@ -69,46 +73,56 @@ def check_writable_folder(option: str, folder: str, *, own: bool) -> None:
 
 
 class Saving:
-    """Keeps one arm after the other, and puts them in the place of what was kept before by `commit`; without it nothing stays."""
+    """Keeps one arm after the other, and puts them in the place of what was kept before by `commit`; without it nothing stays.
+
+    What cannot be written is no error at once, since by then something was said: it is the `failure` that is told after it.
+    """
 
     def __init__(self, folder: str, recipe: Recipe, point: dict[str, Any]) -> None:
         self.folder, self.recipe, self.point = folder, recipe, point
         self.tokens = point["tokens"] + point["generate"]
+        self.failure: SpanbenchError | None = None
         self._arms: dict[str, KeptArm] = {}
+        self._told: dict[str, dict[str, Any]] = {}
         self._written: list[Path] = []
 
     def __enter__(self) -> Self:
         return self
 
-    def keep(self, arm: str, model: Model, session: Session, said: Said, sampler: KeptSampler) -> dict[str, Any]:
-        """Let an arm read what it said last, and write its session; return what was kept as plain JSON values.
+    def keep(self, arm: str, model: Model, session: Session, said: Said, sampler: KeptSampler) -> None:
+        """Let an arm read what it said last, and write its session.
 
         The logits behind the last token are kept too, so the next one is chosen from the very figures it would have been.
-
-        Raises:
-            NoStore, StoreFull: it cannot be written.
         """
+        if self.failure is not None:
+            return
+        device, name = model.head.weight.device, f"{arm}-{secrets.token_hex(8)}"
         with torch.inference_mode():
-            logits_BxV = session.step(torch.tensor([lane[-1] for lane in said.ids], device=model.head.weight.device))
-            name = f"{arm}-{secrets.token_hex(8)}"
+            logits_BxV = session.step(torch.tensor([lane[-1] for lane in said.ids], device=device))
+        try:
             path = save(session, self.folder, name, logits=logits_BxV)
+        except (NoStore, StoreFull) as error:
+            self.failure = error
+            return
         self._written.append(path)
-        chance = sampler.generator(model.head.weight.device).get_state().numpy().tobytes().hex()
-        self._arms[arm] = KeptArm(name, chance, [lane[-LAST:] for lane in said.ids])
-        return {"tokens": self.tokens, "bytes": _bytes_by_kind(path), "file_bytes": path.stat().st_size}
+        self._arms[arm] = KeptArm(name, sampler.generator(device).get_state().numpy().tobytes().hex(), [lane[-LAST:] for lane in said.ids])
+        self._told[arm] = {"tokens": self.tokens, "bytes": _bytes_by_kind(path), "file_bytes": path.stat().st_size}
 
     def commit(self) -> None:
-        """Make what was written what is kept, and remove what was kept before.
-
-        Raises:
-            NoStore: it cannot be written; what was kept before stays.
-        """
+        """Make what was written what is kept, and have removed what was kept before."""
+        if self.failure is not None:
+            return
         before = self._before()
         try:
             write_kept(Path(self.folder), Kept(self.recipe, self.point, self.tokens, self._arms))
         except OSError as error:
-            raise NoStore(f"--save {self.folder!r}: cannot be written ({error.strerror}); what was kept before is unchanged") from None
+            self.failure = NoStore(f"--save {self.folder!r}: cannot be written ({error.strerror}); what was kept before is unchanged")
+            return
         self._written = before
+
+    def told(self) -> dict[str, Any]:
+        """Return what was kept as plain JSON values, nothing where it could not be."""
+        return {"saved": {"folder": self.folder, **self._told}} if self.failure is None else {}
 
     def _before(self) -> list[Path]:
         try:
