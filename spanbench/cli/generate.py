@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +25,7 @@ from spanbench.show.generate import ARMS, heading, render_generate, told_lines, 
 if TYPE_CHECKING:
     from spanbench.model.pair import Model, Pair
     from spanbench.run.detokenize import Detokenizer
+    from spanbench.run.generated import Begin
     from spanbench.run.resumed import Beginning, KeptSampler, Saving
 
 __all__ = ["generate"]
@@ -135,20 +137,39 @@ def _beginning(asked: Asked, load: str | None, prefix_cache: str | None) -> Begi
 def _say(asked: Asked, pair: Pair, save: str | None, beginning: Beginning, *, aloud: bool) -> tuple[dict[str, Any], SpanbenchError | None]:
     """Let the arms speak one after the other, and keep them where asked to; a failure to keep them is told after what they said."""
     from spanbench.run.detokenize import detokenizers
-    from spanbench.run.resumed import KeptSampler, Saving, recipe_of
+    from spanbench.run.resumed import Saving, recipe_of
 
     voice = _Voice(asked, beginning, detokenizers(asked.request.tokenizer), aloud=aloud)
+    speakers = [_Speaker.of(arm, pair.arms()[arm], asked, beginning) for arm in asked.arms]  # what was kept is checked before one speaks
     recipe = recipe_of(asked.request, asked.point, asked.temperature, asked.weights)
     saving = None if save is None else Saving(save, recipe, asked.point.to_json())
     with saving or nullcontext():
-        for arm in asked.arms:
-            voice.speak(arm, pair.arms()[arm], KeptSampler(asked.temperature, asked.point.seed), saving)
+        for speaker in speakers:
+            voice.speak(speaker, saving)
         if saving is not None:
             saving.commit()
     document = {**voice.said, "point": asked.point.to_json(), "temperature": asked.temperature, "weights": asked.weights or "random"}
     told = {arm: beginning.told(arm, asked.point) for arm in asked.arms}
     document |= {beginning.kind: {"folder": beginning.folder, **told}} if beginning.kind else {}
     return (document, None) if saving is None else (document | saving.told(), saving.failure)
+
+
+@dataclass(frozen=True, slots=True)
+class _Speaker:
+    """An arm that is ready to speak: how it begins, and its own source of chance."""
+
+    arm: str
+    model: Model
+    begin: Begin
+    sampler: KeptSampler
+
+    @classmethod
+    def of(cls, arm: str, model: Model, asked: Asked, beginning: Beginning) -> _Speaker:
+        """Make an arm ready."""
+        from spanbench.run.resumed import KeptSampler
+
+        sampler = beginning.sampler(arm, model, KeptSampler(asked.temperature, asked.point.seed))
+        return cls(arm, model, beginning.begin(arm, model, asked.point.generate), sampler)
 
 
 class _Voice:
@@ -158,25 +179,24 @@ class _Voice:
         self.asked, self.beginning, self.make, self.aloud = asked, beginning, make, aloud
         self.said: dict[str, dict[str, Any]] = {}
 
-    def speak(self, arm: str, model: Model, sampler: KeptSampler, saving: Saving | None) -> None:
-        """Let an arm speak, have it kept, and note what it said as plain JSON values."""
+    def speak(self, by: _Speaker, saving: Saving | None) -> None:
+        """Let an arm speak, have it kept, and note what it said as plain JSON values; its session is forgotten then."""
         from spanbench.run.generated import speak_from
 
         batch, tokens = self.asked.point.batch, self.asked.point.generate
-        readers = [self._reader(ids) for ids in self.beginning.said_before(arm, batch)]
+        readers = [self._reader(ids) for ids in self.beginning.said_before(by.arm, batch)]
         heard: list[list[str]] = []
 
         def hear(pieces: list[str]) -> None:
             heard.append(pieces)
             self._print(pieces[0])
 
-        begin, sampler = self.beginning.begin(arm, model, tokens), self.beginning.sampler(arm, model, sampler)
-        self._print(heading(arm, 0, batch))
+        self._print(heading(by.arm, 0, batch))
         said, session = speak_from(
-            model,
-            begin,
+            by.model,
+            by.begin,
             tokens,
-            sampler,
+            by.sampler,
             lambda ids: hear([r.feed(i) for r, i in zip(readers, ids, strict=True)]),
             warm=self.beginning.warm,
         )
@@ -184,10 +204,10 @@ class _Voice:
         self._print("\n")
         texts = ["".join(pieces) for pieces in zip(*heard, strict=True)]
         for lane in range(1, batch):
-            self._print(f"{heading(arm, lane, batch)}{texts[lane]}\n")
-        self.said[arm] = said.to_json(texts)
+            self._print(f"{heading(by.arm, lane, batch)}{texts[lane]}\n")
+        self.said[by.arm] = said.to_json(texts)
         if saving is not None:
-            saving.keep(arm, model, session, said, sampler)
+            saving.keep(by.arm, by.model, session, said, by.sampler)
 
     def _reader(self, before: Sequence[int]) -> Detokenizer:
         """Return the reader of one text; it has read what was said before."""

@@ -8,13 +8,16 @@ at once is safe here, because a record is on the disk before its command goes on
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
-__all__ = ["INTERRUPTED", "answer_interrupts", "say"]
+__all__ = ["INTERRUPTED", "answer_interrupts", "say", "scratch_folder"]
 
 INTERRUPTED = 130
 
@@ -39,6 +42,30 @@ def answer_interrupts(*, until_the_end: bool) -> Iterator[None]:
             signal.signal(signal.SIGINT, before)
 
 
+_scratch: list[Path] = []
+"""Folders that must not outlive the process."""
+
+
+@contextmanager
+def scratch_folder(name: str) -> Iterator[Path]:
+    """Yield a new temporary folder, which is gone afterwards: also where SIGINT or SIGTERM ends the process within."""
+    try:
+        before = signal.getsignal(signal.SIGTERM)
+        if before is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, _leave)
+    except ValueError:  # not the main thread, which alone gets signals
+        before = None
+    folder = Path(tempfile.mkdtemp(prefix=f"spanbench-{name}-"))
+    _scratch.append(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        _scratch.remove(folder)
+        if before is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, before)
+
+
 def say(line: str) -> None:
     """Print one line on standard error, where there is one."""
     if sys.stderr is not None:
@@ -51,5 +78,7 @@ def _leave(_signal: int, _frame: FrameType | None) -> None:
     cursor, start = (_SHOW_CURSOR, "\r\x1b[K") if os.isatty(2) else ("", "")
     try:
         os.write(2, f"{cursor}{start}spanbench: error: interrupted; what was not finished is not kept\n".encode())
+        for folder in _scratch:
+            shutil.rmtree(folder, ignore_errors=True)
     finally:
         os._exit(INTERRUPTED)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Asked", "Options", "asked_of", "given_options"]
 
-SAVED_COPIES = 2
-"""Of a session that is saved: the copy that is written, and its bytes."""
+SAVED_COPIES, CACHED_COPIES = 2, 3
+"""Of an arm's caches: a session that is saved is copied, and its bytes are written; with a prefix cache each prompt has its own, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,8 @@ def asked_of(request: Request, options: Options, given: Collection[str]) -> Aske
     from spanbench.run.generated import check_speaking_fits
     from spanbench.run.resumed import check_writable_folder
 
-    check_speaking_fits(asked.point, asked.arms, copies=SAVED_COPIES if options.save is not None else 0)
+    copies = SAVED_COPIES if options.save is not None else 0
+    check_speaking_fits(asked.point, asked.arms, copies=CACHED_COPIES if options.prefix_cache is not None else copies)
     if options.prefix_cache is not None:
         check_writable_folder("--prefix-cache", options.prefix_cache, own=False)
     if options.save is not None:

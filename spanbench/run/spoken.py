@@ -7,7 +7,7 @@ so of each such stretch the first and the last step are executed, and every clos
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
@@ -63,7 +63,8 @@ def spoken(
     counted = {n: run.step(n, forms[len(opening) + n - steps.start]) for n in chosen}
     other = _other_work(point, arm, steps, {n: step.flops_other for n, step in counted.items()})
     parts = [*opening, *counted.values()]
-    return Counted(_summed(forms), _added([*(o.flops_other for o in opening), *other]), _census(parts), _operations(parts))
+    sums = _summed(forms)
+    return Counted(sums, _added([*(o.flops_other for o in opening), *other], sums), _census(parts), _operations(parts))
 
 
 def dearest_step(point: Point, arm: str, distinct: Distinct) -> int:
@@ -138,10 +139,13 @@ def _summed(steps: Sequence[Mapping[str, Tally]]) -> dict[str, Tally]:
     return {s: replace(tally, params=steps[-1][s].params, state_bytes=steps[-1][s].state_bytes) for s, tally in sums.items()}
 
 
-def _added(steps: Sequence[Mapping[str, int] | None]) -> dict[str, int]:
-    """Add up by stage; nothing where some step's work is unknown (a sum would be too small and not say so)."""
+def _added(steps: Sequence[Mapping[str, int] | None], stages: Iterable[str]) -> dict[str, int]:
+    """Add up by stage; nothing where some step's work is unknown (a sum would be too small and not say so).
+
+    A stage that the model does not have, the bridge that cross-attention replaces, does nothing.
+    """
     known = [step for step in steps if step is not None]
-    return {stage: sum(step[stage] for step in known) for stage in known[0]} if known and len(known) == len(steps) else {}
+    return {stage: sum(step.get(stage, 0) for step in known) for stage in stages} if known and len(known) == len(steps) else {}
 
 
 def _census(steps: Sequence[Counted]) -> Counter[Operation]:

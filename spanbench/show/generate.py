@@ -69,7 +69,8 @@ def _loaded(arm: str, loaded: Mapping[str, Any]) -> str:
 def _reused(arm: str, reused: Mapping[str, Any]) -> str:
     """Return how much of the prompts an arm had."""
     known, read = sum(reused["reused"]), sum(reused["read"])
-    return f"{arm}: {known:,} of {known + read:,} prompt tokens reused, {read:,} read"
+    damaged = "".join(f"; passed over: {what}" for what in reused["damaged"])
+    return f"{arm}: {known:,} of {known + read:,} prompt tokens reused, {read:,} read{damaged}"
 
 
 _LINES = {"loaded": _loaded, "reused": _reused, "saved": _saved}

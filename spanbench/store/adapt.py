@@ -76,6 +76,11 @@ class _System:
         weight = torch.linalg.lu_solve(*self.factors, self.x_KxZ.T @ (y - mean))
         return Adapter(weight, mean - self.mean_Z @ weight)
 
+    def shares(self, asked: Tensor) -> Tensor:
+        """Return what each fitted target adds to what is said of each latent asked (T x K), whatever the targets are."""
+        solved: Tensor = torch.linalg.lu_solve(*self.factors, (asked - self.mean_Z).T)
+        return solved.T @ self.x_KxZ.T
+
 
 def fit(u_a: Tensor, u_b: Tensor, ridge: float) -> Adapter:
     """Fit the map on paired spans (K x Za, K x Zb) by the normal equations, in float64.
@@ -107,16 +112,16 @@ def evaluate(u_a: Tensor, u_b: Tensor, ridge: float, *, held_out: float = 0.25, 
     asked, mean = u_a[test].double(), targets.mean(0)
     adapter = system.solve(targets)
     # The order is random already, so each shift of the targets is one more pairing in which no pair is right.
-    wrong = [system.solve(targets.roll(shift, 0)) for shift in range(1, min(SHUFFLES, len(train) - 1) + 1)]
-    by_chance = [found for one in wrong if (found := _r2(one.apply(asked), true, mean)) is not None]
+    shares, shifts = system.shares(asked), range(1, min(SHUFFLES, len(train) - 1) + 1)
+    by_chance = [_r2(shares @ (targets - mean).roll(shift, 0) + mean, true, mean) for shift in shifts]
     return Fit(
         adapter=adapter,
         fitted=len(train),
         held_out=out,
         r2=_r2(adapter.apply(asked), true, mean),
         zero=_r2(adapter.apply(torch.zeros_like(asked)), true, mean),
-        shuffled=max(by_chance, default=None),
-        shuffles=len(wrong),
+        shuffled=max((found for found in by_chance if found is not None), default=None),
+        shuffles=len(shifts),
     )
 
 

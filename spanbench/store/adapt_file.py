@@ -107,11 +107,10 @@ def adapted(store: Store, name: str, by: Map, like: Tensor) -> Tensor:
             f"document {name!r}: was written with encoder {held.encoder[:12]}, span {held.span}; "
             f"the map is from {by.source.fingerprint[:12]}, span {by.source.span}"
         )
-    space = Space("u", held.encoder, held.span, held.dtype)
     keys = span_keys(held.ids, held.span)
     if not keys:
         return like.new_empty(0, len(by.adapter.offset_Zb))
-    u_KxZ = read_latents(store, space, name, keys, torch.empty(0, dtype=torch.float64), {})
+    u_KxZ = read_latents(store, held.u_space, name, keys, torch.empty(0, dtype=torch.float64), {})
     return by.adapter.apply(u_KxZ).to(like)
 
 

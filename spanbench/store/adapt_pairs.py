@@ -1,17 +1,18 @@
-"""Latents of the same spans by two encoders, as two stores hold them (or one store that took over another's)."""
+"""Latents of the same spans by two encoders, as two stores hold them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from spanbench.errors import NothingMeasured, SpanbenchError, UsageError
-from spanbench.store.disk import Space, Store
+from spanbench.store.disk import Space, SpaceMismatch, Store
+from spanbench.store.document.manifest import Manifest
 from spanbench.store.document.reading import read_latents
-from spanbench.store.spans import ids_of, span_keys
+from spanbench.store.spans import span_keys
 
 __all__ = ["FEWEST", "OtherSpan", "Side", "TooFewPairs", "paired", "side"]
 
@@ -31,34 +32,26 @@ class OtherSpan(SpanbenchError):
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the two: a store, how its user calls it, and whose latents in it are meant."""
+    """One of the two: a store, how its user calls it, and whose latents it holds."""
 
     store: Store
     folder: str
     space: Space
 
 
-def side(store: Store, folder: str, encoder: str | None, option: str) -> Side:
-    """Choose the latents of a store: the only ones, or those of the encoder whose fingerprint begins with `encoder`.
+def side(store: Store, folder: str) -> Side:
+    """Return a store's latents.
 
     Raises:
-        UsageError: there are none of that encoder, or several kinds and no way to choose.
-        TooFewPairs: the store holds no latents at all.
+        TooFewPairs: the store holds no latents.
+        SpaceMismatch: it holds those of several encoders, as one that was put together by hand may.
     """
     held = [space for space in store.spaces() if space.kind == "u"]
     if not held:
         raise TooFewPairs(f"{folder!r} holds no latents; spanbench store add adds a document")
-    chosen = [space for space in held if space.fingerprint.startswith((encoder or "").lower())]
-    if len(chosen) == 1:
-        return Side(store, folder, chosen[0])
-    known = "; ".join(map(str, held))
-    if not chosen:
-        raise UsageError(f"{option} {encoder!r}: {folder!r} holds {known}; give the first digits of one")
-    if encoder is None:
-        raise UsageError(f"{folder!r} holds {known}; choose one with {option} and its first digits")
-    raise UsageError(
-        f"{option} {encoder!r}: {folder!r} holds {known}, and more than one begins so; give more digits, or a store of one type"
-    )
+    if len(held) > 1:
+        raise SpaceMismatch(f"{folder!r} holds {'; '.join(map(str, held))}; adapt needs a store of one encoder, span and dtype")
+    return Side(store, folder, held[0])
 
 
 def paired(source: Side, target: Side) -> tuple[Tensor, Tensor]:
@@ -70,7 +63,7 @@ def paired(source: Side, target: Side) -> tuple[Tensor, Tensor]:
         UsageError: both are latents of one encoder.
         OtherSpan: the spans are not of one length.
         TooFewPairs: fewer than 8 spans are in both.
-        CorruptStore: a record is not what was written.
+        CorruptStore: a record, or what is noted of a document, is not what was written.
     """
     _check(source.space, target.space)
     asked = list(dict.fromkeys(_keys(source) + _keys(target)))
@@ -92,9 +85,8 @@ def _check(one: Space, other: Space) -> None:
 def _keys(one: Side) -> list[bytes]:
     """Return the keys of all complete spans of a store's documents, whichever encoder they were written with."""
     keys: list[bytes] = []
-    for document in map(one.store.document, one.store.documents()):
-        plain: dict[str, Any] = dict(document.manifest)
-        keys += span_keys(ids_of(document.ids, plain["ids"]), one.space.span)
+    for name in one.store.documents():
+        keys += span_keys(Manifest.from_document(one.store.document(name)).ids, one.space.span)
     return keys
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from spanbench.model.pair import build_pair
-from spanbench.model.stack import Fresh
+from spanbench.model.stack import Fresh, Resumed
 from spanbench.model.weights import save
 from spanbench.point import Point
 from spanbench.presets import resolve
@@ -89,18 +90,13 @@ def test_latents_of_chance_are_told_to_be_no_better_than_the_controls(cli: Cli, 
     assert "does not beat its controls" in table or "it is of no use" in table
 
 
-def test_one_store_with_two_encoders_gives_what_two_stores_give(cli: Cli, tmp_path: Path) -> None:
+def test_a_map_needs_two_encoders_and_one_in_each_store(cli: Cli, tmp_path: Path) -> None:
     one, other = add(cli, tmp_path / "a"), add(cli, tmp_path / "b", "--seed", "1")
-    apart = data(cli, "adapt", one, other)
-    data(cli, "import", one, other)
-    assert "choose one with --from-encoder" in refused(cli, "adapt", one, one)
-    ours, theirs = (apart[name]["encoder"][:8] for name in ("from", "to"))
-    together = data(cli, "adapt", one, one, "--from-encoder", ours, "--to-encoder", theirs.upper())
-    assert {name: value for name, value in together.items() if name != "to"} == {
-        name: value for name, value in apart.items() if name != "to"
-    }
-    assert "give the first digits of one" in refused(cli, "adapt", one, one, "--from-encoder", "xyz")
-    assert "there is nothing to adapt" in refused(cli, "adapt", one, one, "--from-encoder", ours, "--to-encoder", ours)
+    assert "there is nothing to adapt" in refused(cli, "adapt", one, one)
+    [shard] = other.glob("*.safetensors")
+    shutil.copy(shard, one)
+    cli("store", "verify", one, "--repair")
+    assert "adapt needs a store of one encoder" in refused(cli, "adapt", one, other, code=3)
 
 
 def test_too_few_pairs_to_determine_a_map_are_told_beside_it(cli: Cli, tmp_path: Path) -> None:
@@ -122,6 +118,15 @@ def test_what_has_no_pairs_is_one_line_with_its_exit_code(cli: Cli, tmp_path: Pa
     assert "there is no such folder" in refused(cli, "adapt", one, tmp_path / "none")
     assert "is a file" in refused(cli, "adapt", tmp_path / "file", one)
     assert not (tmp_path / "none").exists()
+
+
+def test_a_damaged_record_is_named_and_not_fitted_on(cli: Cli, tmp_path: Path) -> None:
+    one, other = add(cli, tmp_path / "a"), add(cli, tmp_path / "b", "--seed", "1")
+    [shard] = other.glob("*.safetensors")
+    whole = bytearray(shard.read_bytes())
+    whole[-1] ^= 1
+    shard.write_bytes(whole)
+    assert "is not what was written" in refused(cli, "adapt", one, other, code=3)
 
 
 @pytest.mark.parametrize(
@@ -147,10 +152,11 @@ def said(passes: int, text: str, question: str, tokens: int) -> list[int]:
     model = build_pair(Point(resolve("tiny", "lean", {}, 8), 8, 8)).latent
     once = model.mixer.forward
 
-    def again(x: torch.Tensor, pass_: Fresh) -> torch.Tensor:
+    def again(x_RxD: torch.Tensor, how: Fresh | Resumed) -> torch.Tensor:
+        assert isinstance(how, Fresh)
         for _ in range(passes):
-            x = once(x, Fresh(pass_.layout, None))
-        return once(x, pass_)
+            x_RxD = once(x_RxD, Fresh(how.layout))
+        return once(x_RxD, how)
 
     model.mixer.forward = again  # type: ignore[method-assign]  # the oracle is the model itself, mixed more than once
     ids = list((text + question).encode())
@@ -202,7 +208,7 @@ def test_refining_computes_only_rows_that_are_not_there(cli: Cli, tmp_path: Path
         (("edit", "e", "--refine", "1"), 2, "has no document 'e'"),
         (("edit", "d", "--refine", "1", "--seed", "1"), 3, "asked for was u of"),
         (("query", "d", "--text", "x", "--passes", "1"), 2, "--passes 1: extra passes are mixer state"),
-        (("query", "d", "--text", "x", "--state", "--passes", "1"), 3, "rows of extra pass 1 are in the store; refine it"),
+        (("query", "d", "--text", "x", "--state", "--passes", "1"), 3, "rows of extra pass 1 are in the store"),
         (("query", "d", "--text", "x", "--passes", "-1"), 2, "--passes -1: must be 0 or more"),
     ],
 )

@@ -113,6 +113,19 @@ def test_noise_beats_its_controls_no_more_often_than_chance_says() -> None:
     assert all(one.r2 is not None and one.r2 < 0.35 for one in found)
 
 
+def test_the_shuffled_control_is_the_best_of_maps_fitted_one_by_one() -> None:
+    a, b = drawn(40, 5), drawn(40, 5) @ drawn(5, 3, 1) + drawn(40, 3, 2)
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(6))
+    test, train = order[:10], order[10:]
+    mean = b[train].mean(0)
+    maps = [fit(a[train], b[train].roll(shift, 0), 0.1) for shift in range(1, SHUFFLES + 1)]
+    best = max(1 - float((b[test] - one.apply(a[test])).square().sum() / (b[test] - mean).square().sum()) for one in maps)
+    found = evaluate(a, b, 0.1, seed=6)
+    assert found.shuffled == pytest.approx(best, abs=1e-12)
+    assert found.r2 is not None
+    assert found.r2 > best
+
+
 def test_few_pairs_have_as_many_wrong_pairings_as_there_are() -> None:
     found = evaluate(drawn(8, 2), drawn(8, 2, 1), 0.1)
     assert (found.fitted, found.held_out, found.shuffles) == (6, 2, 5)
@@ -129,8 +142,9 @@ def test_few_pairs_have_as_many_wrong_pairings_as_there_are() -> None:
         ((None, None, None), "unknown"),
     ],
 )
-def test_a_verdict_needs_both_controls_and_the_mean_beaten(figures: tuple[float | None, ...], verdict: str) -> None:
-    assert Fit(Adapter(torch.eye(1), torch.zeros(1)), 6, 2, *figures, 5).verdict == verdict
+def test_a_verdict_needs_both_controls_and_the_mean_beaten(figures: tuple[float | None, float | None, float | None], verdict: str) -> None:
+    r2, zero, shuffled = figures
+    assert Fit(Adapter(torch.eye(1), torch.zeros(1)), 6, 2, r2, zero, shuffled, 5).verdict == verdict
 
 
 def test_the_same_seed_holds_the_same_pairs_out() -> None:
@@ -154,7 +168,7 @@ def turned(seed: int = 0) -> tuple[Latent, Latent, Tensor]:
 
 
 def map_between(books: Library, others: Library) -> Map:
-    one, other = side(books.store, "a", None, "--from-encoder"), side(others.store, "b", None, "--to-encoder")
+    one, other = side(books.store, "a"), side(others.store, "b")
     return Map(fit(*paired(one, other), 1e-12), one.space, other.space, {"ridge": 1e-12})
 
 
@@ -165,7 +179,7 @@ def test_a_turned_encoder_is_found_again_from_the_spans_that_both_stores_hold() 
         books.add("both", [*both, 7])
         books.add("again", both[: SPAN * 50] + ours)
         others.add("in other words", theirs + both)
-        u_a, u_b = paired(side(books.store, "a", None, "--from-encoder"), side(others.store, "b", None, "--to-encoder"))
+        u_a, u_b = paired(side(books.store, "a"), side(others.store, "b"))
         assert len(u_a) == len({tuple(both[at : at + SPAN]) for at in range(0, len(both), SPAN)})
         assert (u_a @ turn - u_b).abs().max() <= 1e-12
         found = evaluate(u_a, u_b, 1e-12)
@@ -221,11 +235,11 @@ def test_encoders_of_unequal_spans_and_stores_with_too_little_in_common_are_refu
     with library(tiny(4)) as books, library(tiny(4, seed=1)) as others, library(tiny(8, seed=2)) as longer:
         ids = text(80, 257)
         books.add("d", ids)
-        one = side(books.store, "a", None, "--from-encoder")
+        one = side(books.store, "a")
         with pytest.raises(TooFewPairs, match="'b' holds no latents"):
-            side(others.store, "b", None, "--to-encoder")
+            side(others.store, "b")
         others.add("d", text(80, 257, 1))
-        two = side(others.store, "b", None, "--to-encoder")
+        two = side(others.store, "b")
         with pytest.raises(TooFewPairs, match="have no span in common"):
             paired(one, two)
         others.add("e", ids[:4])
@@ -236,6 +250,6 @@ def test_encoders_of_unequal_spans_and_stores_with_too_little_in_common_are_refu
             paired(one, two)
         longer.add("d", ids)
         with pytest.raises(OtherSpan, match="spans of 4 and of 8 tokens"):
-            paired(one, side(longer.store, "c", None, "--to-encoder"))
+            paired(one, side(longer.store, "c"))
         with pytest.raises(UsageError, match="there is nothing to adapt"):
             paired(one, one)

@@ -41,16 +41,8 @@ def _stored(name: str, text: str) -> typer.models.ArgumentInfo:
     return info
 
 
-def _encoder(option: str, store: str) -> typer.models.OptionInfo:
-    text = f"First digits of the encoder, where {store} holds several; store list tells them"
-    info: typer.models.OptionInfo = typer.Option(option, metavar="HEX", show_default=False, help=text)
-    return info
-
-
 From = Annotated[str, _stored("FROM", "The store whose latents are to be mapped")]
 To = Annotated[str, _stored("TO", "The store of the same texts by another encoder")]
-FromEncoder = Annotated[str | None, _encoder("--from-encoder", "FROM")]
-ToEncoder = Annotated[str | None, _encoder("--to-encoder", "TO")]
 Ridge = Annotated[float, typer.Option(metavar="X", parser=ridge_size, help="Weight of the penalty; it has no unit")]
 HeldOut = Annotated[float, typer.Option(metavar="SHARE", parser=share("--held-out"), help="Share of the pairs that the map is tested on")]
 Seed = Annotated[int, typer.Option(metavar="INT", parser=whole("--seed"), help="Which pairs these are")]
@@ -60,8 +52,6 @@ MapFile = Annotated[str | None, typer.Option("--out", metavar="FILE", help="Writ
 def adapt(
     source: From,
     target: To,
-    from_encoder: FromEncoder = None,
-    to_encoder: ToEncoder = None,
     ridge: Ridge = 1e-3,
     held_out: HeldOut = 0.25,
     seed: Seed = 0,
@@ -81,7 +71,7 @@ def adapt(
 
         check_new(Path(out))
     with Store.open(Path(source), read_only=True) as one, Store.open(Path(target), read_only=True) as other:
-        sides = (side(one, source, from_encoder, "--from-encoder"), side(other, target, to_encoder, "--to-encoder"))
+        sides = (side(one, source), side(other, target))
         u_a, u_b = paired(*sides)
     found = evaluate(u_a, u_b, ridge, held_out=held_out, seed=seed)
     notes = _notes(found, ridge, seed)

@@ -7,7 +7,7 @@ from pathlib import Path
 from spanbench.cli.options import Format, takes_request, without
 from spanbench.cli.output import put
 from spanbench.cli.store.options import Folder, Kept, Limit, Name, State, Text, Weights
-from spanbench.cli.store.told import told_of_edit
+from spanbench.cli.store.told import note_missing, told_of_edit
 from spanbench.request import Request
 from spanbench.show.store import render_edit
 
@@ -31,7 +31,9 @@ def add(
     from spanbench.cli.store.opened import library, read_text
 
     read = read_text(request, text, built_in=True)
-    document = name or (Path(read.prompt.source).stem if request.prompt not in (None, "-") else "document")
+    document = name if name is not None else (Path(read.prompt.source).stem if request.prompt not in (None, "-") else "document")
     with library(store, read.point, weights, kept, state=bool(state), create=True, limit=limit) as held:
         done = held.add(document, read.ids)
-        put(render_edit, told_of_edit(store, document, "add", done, read.point, held), fmt)
+        missing = {} if limit is None else held.incomplete()
+        note_missing(store, missing)
+        put(render_edit, told_of_edit(store, document, "add", done, read.point, held) | {"limit": limit, "incomplete": missing}, fmt)

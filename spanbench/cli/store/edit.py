@@ -14,6 +14,7 @@ from spanbench.cli.store.told import told_of_edit
 from spanbench.cli.values import whole
 from spanbench.errors import UsageError
 from spanbench.request import Request
+from spanbench.show.generate import visible
 from spanbench.show.store import render_edit
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ def edit(
         held.state, passes = _keeps_state(held, doc, state), held.manifest(doc).passes
         done = _edited(held, doc, operation, places.get(operation) or 0, read, 1 if count is None else count)
         if passes:
-            typer.echo(f"{doc}: its {passes} extra mixer passes were of what it was before; --refine {passes} makes them again.", err=True)
+            again = f"its {passes} extra mixer passes were of what it was before; --refine {passes} makes them again."
+            typer.echo(f"{visible(doc)}: {again}", err=True)
         put(render_edit, told_of_edit(store, doc, operation, done, read.point, held), fmt)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -12,7 +13,7 @@ from spanbench.errors import UsageError
 from spanbench.point import DTYPE_BYTES, check_choice
 from spanbench.request import DTYPE_ALIASES, DTYPES
 
-__all__ = ["Doc", "Folder", "Kept", "Limit", "Name", "State", "Text", "Weights", "position", "size"]
+__all__ = ["Doc", "Folder", "Kept", "Limit", "Name", "State", "Text", "Weights", "position", "readable", "size"]
 
 _SIZE = re.compile(r"([0-9]{1,15})\s*(?:([KMGT])(i?)B?|B)?", re.IGNORECASE)
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
@@ -38,6 +39,19 @@ def kept_dtype(name: str) -> str:
     return DTYPE_ALIASES.get(name, name)
 
 
+def readable(option: str, *, filled: bool = False) -> Callable[[str], str]:
+    """Return a parser of text that names its option where the bytes that were given are no text; `filled` refuses blanks, too."""
+
+    def parse(given: str) -> str:
+        if any("\ud800" <= character <= "\udfff" for character in given):  # how Python hands on bytes that it cannot decode
+            raise UsageError(f"{option} {given!a}: is no text in this terminal's encoding; give UTF-8, or a file by --prompt")
+        if filled and not given.strip():
+            raise UsageError(f"{option} {given!r}: is empty; give a name of at least one character")
+        return given
+
+    return parse
+
+
 def position(option: str, text: str) -> typer.models.OptionInfo:
     """Return an option that takes a position in a document, or a count of its tokens."""
     info: typer.models.OptionInfo = typer.Option(option, metavar="P", parser=whole(option), show_default=False, help=text)
@@ -45,9 +59,20 @@ def position(option: str, text: str) -> typer.models.OptionInfo:
 
 
 Folder = Annotated[str, typer.Argument(metavar="STORE", show_default=False, help="The store's folder")]
-Doc = Annotated[str, typer.Argument(metavar="DOC", show_default=False, help="A document's name")]
-Name = Annotated[str | None, typer.Option(metavar="DOC", show_default=False, help="The document's name [default: that of the text's file]")]
-Text = Annotated[str | None, typer.Option(metavar="TEXT", show_default=False, help="The text itself, instead of --prompt FILE")]
+Doc = Annotated[str, typer.Argument(metavar="DOC", parser=readable("DOC", filled=True), show_default=False, help="A document's name")]
+Name = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DOC",
+        parser=readable("--name", filled=True),
+        show_default=False,
+        help="The document's name [default: that of the text's file]",
+    ),
+]
+Text = Annotated[
+    str | None,
+    typer.Option(metavar="TEXT", parser=readable("--text"), show_default=False, help="The text itself, instead of --prompt FILE"),
+]
 Weights = Annotated[
     str | None, typer.Option(metavar="FILE", help="Trained weights of both arms, a safetensors file [default: random weights]")
 ]

@@ -1,7 +1,8 @@
-"""Edits of a document that was kept: which spans are encoded and which mixer rows made anew, beside the dense arm's KV.
+"""Edits of a document that was kept: which spans are encoded and what of the state is made anew, beside the dense arm's KV.
 
 An edit at token p leaves the spans before ⌊p/S⌋ alone. A latent depends on its own span only, so of the spans behind p those
-that still hold the same tokens are found by content; mixer rows are contextual, so all from ⌊p/S⌋ on are made anew.
+that still hold the same tokens are found by content; mixer rows are contextual, so all from ⌊p/S⌋ on are made anew. A kept session also holds the open window behind the last row:
+where that row is made anew, so are bridge and window; an edit in the open span makes the window's rows from there on anew.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from spanbench.count.reuse.extension import encoding, extension, mixing
+from spanbench.count.reuse.extension import encoding, extension
 from spanbench.judge.reuse import Edit
 from spanbench.point import Point
-from spanbench.tally import Convention, Tally
+from spanbench.tally import Convention, total
 
 __all__ = ["edits"]
 
@@ -55,8 +56,9 @@ def _changes(point: Point) -> Iterator[_Change]:
 def _counted(point: Point, change: _Change, convention: Convention) -> Edit:
     spans = change.tokens // point.span
     encoder = encoding(point, change.encoded)
-    mixer = mixing(point, change.first, spans) if spans > change.first else Tally()
-    state = encoder + mixer + (_memory(point, spans - change.first) if point.shape.cross_attention else Tally())
+    start = change.first * point.span if spans > change.first else change.position
+    behind = extension(point, start, change.tokens - start)["latent"]  # reads the changed spans, of which some were found
+    state = total([encoder, *(behind[stage] for stage in ("mixer", "bridge", "decoder"))])
     layers = [extension(point, start, change.tokens - start)["token"]["layers"] for start in (change.position, 0)]
     return Edit(
         change.name,
@@ -70,9 +72,3 @@ def _counted(point: Point, change: _Change, convention: Convention) -> Edit:
         flops_kv=layers[0].flops(convention),
         flops_anew=layers[1].flops(convention),
     )
-
-
-def _memory(point: Point, rows: int) -> Tally:
-    """Cross-attention's keys and values of the latents mixed anew, in every decoder layer."""
-    decoder = point.shape.decoder
-    return Tally(matrix_flops=decoder.layers * 2 * point.batch * rows * point.shape.mixer.width * 2 * decoder.kv_width)

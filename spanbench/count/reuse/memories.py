@@ -11,29 +11,35 @@ from spanbench.judge.reuse import Choice, Composition, Memory
 from spanbench.point import Point
 from spanbench.tally import Convention
 
-__all__ = ["GROUPED", "choices", "compositions", "memories"]
+__all__ = ["choices", "compositions", "grouped", "memories"]
 
-GROUPED = 8
-"""Key-value heads of the grouped-query arm that memory is set beside."""
+NO_SPAN = "the query closes no span, so no latent of it says which are near"
 
 
 def compositions(point: Point, read: int, documents: Sequence[int], convention: Convention = "dense") -> tuple[Composition, ...]:
-    """Return a query of `read` tokens behind D documents of N tokens each, of which the complete spans count.
+    """Return a query of `read` tokens behind D documents of N tokens each, of which the complete spans count; nothing where none is.
 
-    The latent arm mixes all D·K stored latents anew: a latent has no position. The dense arm reads all tokens: keys and values of
-    documents that were read apart hold each document's own positions and have not attended to one another.
+    The latent arm mixes all D·K stored latents anew: a latent has no position. Keys and values of dense documents that were
+    read apart cannot be put together: they hold each document's own positions and have not attended to one another. Those of
+    the first can be kept, and the others read behind them. Where that very order was read before, both arms go on behind it.
     """
+    if not point.windows.complete:
+        return ()
     return tuple(_composed(point, read, count, convention) for count in documents)
 
 
 def _composed(point: Point, read: int, documents: int, convention: Convention) -> Composition:
-    latents = documents * point.windows.complete
-    tokens = latents * point.span
+    first = point.windows.complete * point.span
+    latents, tokens = documents * point.windows.complete, documents * first
+    kept = extension(point, tokens, read)
     return Composition(
         documents,
         latents,
         tokens,
         flops_u=from_u(point, tokens, read)["total"].flops(convention),
+        flops_state=kept["latent"]["total"].flops(convention),
+        flops_first=extension(point, first, tokens - first + read)["token"]["total"].flops(convention),
+        flops_kv=kept["token"]["total"].flops(convention),
         flops_dense=extension(point, 0, tokens + read)["token"]["total"].flops(convention),
     )
 
@@ -41,7 +47,7 @@ def _composed(point: Point, read: int, documents: int, convention: Convention) -
 def choices(point: Point, read: int, convention: Convention = "dense") -> tuple[Choice, ...]:
     """Return a query that reads k of the K latents, for k = 1, K/8, K/4, K/2 and K: what is not mixed, and not attended to.
 
-    The query's own new latents are read always.
+    The query's own new latents are read always. Where it makes none, nothing says which k are near: all K alone are counted.
     """
     spans = point.windows.complete
     wanted = sorted({k for k in (1, spans // 8, spans // 4, spans // 2, spans) if 0 < k <= spans})
@@ -50,8 +56,10 @@ def choices(point: Point, read: int, convention: Convention = "dense") -> tuple[
 
 def _chosen(point: Point, read: int, k: int, convention: Convention) -> Choice:
     whole = Extent(point, point.tokens, read)
+    if not whole.closed and k < whole.known:
+        return Choice(k, None, None, None, reason=NO_SPAN)
     before = k * point.span + point.windows.open  # the same open tokens behind k spans instead of K
-    compared = max(whole.closed, 1) * whole.known
+    compared = whole.closed * whole.known
     return Choice(
         k,
         flops_u=from_u(point, before, read)["total"].flops(convention),
@@ -62,23 +70,28 @@ def _chosen(point: Point, read: int, k: int, convention: Convention) -> Choice:
 
 def memories(point: Point) -> tuple[Memory, ...]:
     """Return the forms of memory from the largest to the smallest, each in bytes and bytes a token."""
-    kept, heads = stored_bytes(point), point.shape.token.heads
-    own = point.shape.token.kv_heads
-    rows: list[tuple[str, int]] = [(f"dense KV, MHA ({heads} heads)", kv_bytes(point, heads))]
-    rows += [(f"dense KV, this model ({own} heads)", kept.kv)] if own not in (heads, GROUPED) else []
-    grouped = heads > GROUPED and heads % GROUPED == 0
-    rows += [(f"dense KV, GQA ({GROUPED} heads)", kv_bytes(point, GROUPED))] if grouped else []
-    missing = [] if grouped else [_no_groups(heads)]
-    return (*(_memory(point, *row) for row in rows), *missing, *(_memory(point, *row) for row in _latent(kept)))
+    kept, heads, own = stored_bytes(point), point.shape.token.heads, point.shape.token.kv_heads
+    kinds = {own: "this model", grouped(heads): "GQA", heads: "MHA"}  # a later name is the better known of two for one number
+    dense = [(f"dense KV, {kinds[count]} ({_heads(count)})", kv_bytes(point, count), count) for count in sorted(kinds, reverse=True)]
+    return tuple(_memory(point, *row) for row in (*dense, *_latent(kept)))
 
 
-def _no_groups(heads: int) -> Memory:
-    return Memory(f"dense KV, GQA ({GROUPED} heads)", None, None, None, f"{heads} heads are no multiple of {GROUPED} above it")
+def grouped(heads: int) -> int:
+    """Return the key-value heads of the grouped-query arm that memory is set beside: a quarter, or the next fewer that divide.
+
+    >>> grouped(32), grouped(8), grouped(14), grouped(1)
+    (8, 2, 2, 1)
+    """
+    return next(count for count in range(max(1, heads // 4), 0, -1) if heads % count == 0)
 
 
-def _latent(kept: Stored) -> list[tuple[str, int]]:
-    return [("mixer KV", kept.mixer_kv), ("latents u", kept.u), ("tokens", kept.tokens)]
+def _heads(count: int) -> str:
+    return f"{count} {'head' if count == 1 else 'heads'}"
 
 
-def _memory(point: Point, name: str, size: int) -> Memory:
-    return Memory(name, size, size / (point.tokens * point.batch), None, "nothing was written, only counted")
+def _latent(kept: Stored) -> list[tuple[str, int, None]]:
+    return [("mixer KV", kept.mixer_kv, None), ("latents u", kept.u, None), ("tokens", kept.tokens, None)]
+
+
+def _memory(point: Point, name: str, size: int, kv_heads: int | None) -> Memory:
+    return Memory(name, size, size / (point.tokens * point.batch), None, "nothing was written, only counted", kv_heads)

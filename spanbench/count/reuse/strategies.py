@@ -9,7 +9,7 @@ from spanbench.count.distinct import distinct_rows
 from spanbench.count.formula import closed_form
 from spanbench.count.reuse.extension import encoding, extension, from_u
 from spanbench.count.reuse.extent import Extent, extent_rows
-from spanbench.count.reuse.moved import moved_by_encoding, moved_by_extension, moved_from_u
+from spanbench.count.reuse.moved import moved_by_encoding, moved_by_extension, moved_from_u, weights_by_extension, weights_from_u
 from spanbench.count.reuse.stored import Stored, stored_bytes
 from spanbench.judge.reuse import Cost, Strategy
 from spanbench.point import Point
@@ -47,13 +47,16 @@ class _Count:
         """Read the document, and the query behind it, from their first token on."""
         point, ids = (self.extent.whole, self.texts) if query else (self.point, self.ids)
         total = closed_form(point, "prefill", distinct_rows(ids, point))[arm]["total"]
-        return Cost(total.flops(self.convention), total.bytes_compulsory)
+        whole = Extent(point, 0, point.tokens)
+        weights = weights_by_extension(whole)["token"] if arm == "token" else weights_from_u(whole)
+        return Cost(total.flops(self.convention), total.bytes_compulsory, weight_bytes=weights)
 
     def extended(self, arm: str) -> Cost:
         """Read the query behind a state that is kept."""
         extent, rows = self.extent, extent_rows(self.extent, self.texts)
         tally = extension(self.point, extent.before, extent.read)[arm]["total"]
-        return Cost(tally.flops(self.convention), moved_by_extension(extent, rows)[arm])
+        moved, weights = moved_by_extension(extent, rows)[arm], weights_by_extension(extent)[arm]
+        return Cost(tally.flops(self.convention), moved, weight_bytes=weights)
 
     def encoded(self) -> Cost:
         """Encode the document's complete spans, and nothing else."""
@@ -66,7 +69,8 @@ class _Count:
     def mixed_anew(self) -> Cost:
         """Read the query behind stored latents u."""
         extent, rows = self.extent, extent_rows(self.extent, self.texts, fresh=True)
-        return Cost(from_u(self.point, extent.before, extent.read)["total"].flops(self.convention), moved_from_u(extent, rows))
+        tally = from_u(self.point, extent.before, extent.read)["total"]
+        return Cost(tally.flops(self.convention), moved_from_u(extent, rows), weight_bytes=weights_from_u(extent))
 
 
 def strategies(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spanbench.judge.reuse.breakeven import BreakEven, break_even, break_even_seconds
-from spanbench.judge.reuse.cost import NOT_RUN, Cost, Strategy, cumulative
+from spanbench.judge.reuse.cost import NOT_RUN, Cost, Strategy, cumulative, overlap
 from spanbench.judge.reuse.crossover import Crossover, crossover
 from spanbench.judge.reuse.result import SCHEMA, Choice, Composition, Edit, Memory, Reuse
 
@@ -23,4 +23,5 @@ __all__ = [
     "break_even_seconds",
     "crossover",
     "cumulative",
+    "overlap",
 ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from spanbench.judge.reuse.cost import Strategy
+from spanbench.judge.reuse.cost import Cost, Strategy, overlap
 
 __all__ = ["BreakEven", "break_even", "break_even_seconds"]
 
@@ -14,6 +14,7 @@ Number = int | Fraction
 EACH_DEARER = "never: each query costs more"
 DEARER_FOR_EVER = "never: each query costs the same, and the document more"
 FROM_THE_FIRST = "from the first query on"
+NOT_TOLD = "about the same: the ranges of a query's seconds overlap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class BreakEven:
         quantity: 'flops' or 'seconds' (of medians).
         queries: at least 1; None where there is no such number.
         reason: in words; of a null why there is none.
+        low, high: of seconds, the least and the most queries that the ranges of the slots allow; None in FLOPs, and of a null.
         ahead_through: where each query costs more, the last number of queries up to which it costs no more all the same; else None.
     """
 
@@ -35,6 +37,8 @@ class BreakEven:
     queries: int | None
     reason: str
     ahead_through: int | None = None
+    low: int | None = None
+    high: int | None = None
 
 
 def break_even(strategy: Strategy, baseline: Strategy) -> BreakEven:
@@ -44,16 +48,47 @@ def break_even(strategy: Strategy, baseline: Strategy) -> BreakEven:
 
 
 def break_even_seconds(strategy: Strategy, baseline: Strategy) -> BreakEven:
-    """Return the break-even in median seconds; a null with its reason where one of the two was not measured."""
-    known = [_seconds(one) for one in (strategy, baseline)]
-    if known[0] is None or known[1] is None:
+    """Return the break-even in median seconds, from the least to the most queries that the ranges of the slots allow.
+
+    A null with its reason where one of the two was not measured, or where the ranges of a query overlap: which of the two
+    is quicker for many queries is not told then.
+    """
+    ends = [_corners(one) for one in (strategy, baseline)]
+    if ends[0] is None or ends[1] is None:
         return BreakEven(strategy.name, baseline.name, "seconds", None, "not measured")
-    return _named(strategy, baseline, "seconds", known[0], known[1])
+    mine, other = ends
+    if overlap((mine.least[1], mine.most[1]), (other.least[1], other.most[1])):
+        return BreakEven(strategy.name, baseline.name, "seconds", None, NOT_TOLD)
+    found = _named(strategy, baseline, "seconds", mine.middle, other.middle)
+    if found.queries is None:
+        return found
+    best, worst = (_solved(a[0] - b[0], b[1] - a[1])[0] for a, b in ((mine.least, other.most), (mine.most, other.least)))
+    return replace(found, low=best, high=worst)
 
 
-def _seconds(strategy: Strategy) -> tuple[Fraction, Fraction] | None:
-    once, query = strategy.once.seconds.value, strategy.query.seconds.value
-    return None if once is None or query is None else (Fraction(once), Fraction(query))
+Pair = tuple[Fraction, Fraction]
+
+
+@dataclass(frozen=True, slots=True)
+class _Corners:
+    """Seconds once and of a query: medians, and both ends of their ranges."""
+
+    middle: Pair
+    least: Pair
+    most: Pair
+
+
+def _corners(strategy: Strategy) -> _Corners | None:
+    once, query = _three(strategy.once), _three(strategy.query)
+    return None if once is None or query is None else _Corners(*zip(once, query, strict=True))
+
+
+def _three(cost: Cost) -> tuple[Fraction, Fraction, Fraction] | None:
+    found = cost.seconds
+    if found.value is None:
+        return None
+    low, high = (found.value if end is None else end for end in (found.low, found.high))
+    return Fraction(found.value), Fraction(low), Fraction(high)
 
 
 def _named(strategy: Strategy, baseline: Strategy, quantity: str, mine: tuple[Number, Number], other: tuple[Number, Number]) -> BreakEven:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from spanbench.judge.stats import Estimate, unknown
 
-__all__ = ["NOT_RUN", "Arm", "Cost", "Place", "Strategy", "cumulative"]
+__all__ = ["NOT_RUN", "Arm", "Cost", "Place", "Strategy", "cumulative", "overlap"]
 
 Arm = Literal["token", "latent"]
 Place = Literal["nowhere", "memory", "disk"]
@@ -17,12 +17,16 @@ NOT_RUN = unknown("it was not run, only counted")
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Counted exactly: FLOPs by the run's convention, compulsory bytes moved. Measured where it was run: seconds, joules."""
+    """Counted exactly: FLOPs by the run's convention, compulsory bytes moved, and those of them that are weights (table rows apart).
+
+    Measured where it was run: seconds, joules.
+    """
 
     flops: int
     bytes_moved: int
     seconds: Estimate = NOT_RUN
     joules: Estimate = NOT_RUN
+    weight_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +70,28 @@ class Strategy:
         once, query = self.once.seconds.value, self.query.seconds.value
         return None if once is None or query is None else once + queries * query
 
+    def seconds_range(self, queries: int) -> tuple[float, float] | None:
+        """Least and most seconds of the document and so many queries, of the slots that were timed; None where unknown."""
+        ends = [_ends(cost.seconds) for cost in (self.once, self.query)]
+        if ends[0] is None or ends[1] is None:
+            return None
+        return ends[0][0] + queries * ends[1][0], ends[0][1] + queries * ends[1][1]
+
     @property
     def first_token_seconds(self) -> float | None:
         """Seconds to the first token of the first query; that of each later one is `query.seconds`."""
         return self.seconds(1)
+
+
+def overlap(first: tuple[float, float], second: tuple[float, float]) -> bool:
+    """Tell whether two ranges share more than an end: the slots do not tell which of the two is less."""
+    return first[0] < second[1] and second[0] < first[1]
+
+
+def _ends(found: Estimate) -> tuple[float, float] | None:
+    if found.value is None:
+        return None
+    return (found.value if found.low is None else found.low), (found.value if found.high is None else found.high)
 
 
 def cumulative(once: int, each: int, queries: int) -> int:

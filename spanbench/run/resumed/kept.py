@@ -128,7 +128,7 @@ def _kept(content: bytes, where: str) -> Kept:
     if notes.get("format") != FORMAT:
         raise NewerStore(f"{where} has format {notes.get('format')!r}, this version reads {FORMAT}; take a newer one")
     held = notes.get("kept")
-    if notes.get("crc32") != _checksum(held):
+    if not isinstance(held, dict) or notes.get("crc32") != _checksum(held):
         raise CorruptStore(f"{where} does not hold what was written; read the prompt anew with --save")
     arms = {arm: KeptArm(**one) for arm, one in held["arms"].items()}
     return Kept(Recipe(**held["recipe"]), held["point"], held["tokens"], arms)

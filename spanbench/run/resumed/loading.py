@@ -36,8 +36,13 @@ class Loading:
         self.folder, self.kept, self.behind = folder, kept, behind
 
     def begin(self, arm: str, model: Model, room: int) -> Begin:
-        """Return how an arm begins; its weights are hashed here, before any time runs."""
+        """Return how an arm begins; its weights are hashed and its file is checked here, before anything is said.
+
+        Raises:
+            SpanbenchError: the file is gone, is not what was written, or was written by another model.
+        """
         name, fingerprint = self.kept.arms[arm].name, arm_fingerprint(model)
+        load_with_logits(model, self.folder, name, 0, fingerprint=fingerprint)
         more = len(self.behind[0]) if self.behind else 0
 
         def load() -> tuple[Session, Tensor]:

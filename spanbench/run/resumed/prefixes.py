@@ -28,6 +28,7 @@ class Prefixes(Anew):
         super().__init__(prompts)
         self.folder = folder
         self._reused: dict[str, list[int]] = {}
+        self._damaged: dict[str, list[str]] = {}
 
     def begin(self, arm: str, model: Model, room: int) -> Begin:
         """Return how an arm begins; its weights are hashed here, before any time runs."""
@@ -46,14 +47,16 @@ class Prefixes(Anew):
                 if one.reused < len(ids):
                     cache.put(ids, one.session, one.logits_1xV)
             self._reused[arm] = [one.reused for one in reads]
+            self._damaged[arm] = list(dict.fromkeys(what for one in reads for what in one.damaged))
             reads.clear()
 
         return Begin(read, keep)
 
     def told(self, arm: str, point: Point) -> dict[str, Any]:
-        """Return how many tokens of each prompt were known, and how many were read, as plain JSON values."""
+        """Return how many tokens of each prompt were known, how many were read, and which files were damaged, as plain JSON values."""
         reused = self._reused[arm]
-        return {"reused": reused, "read": [len(ids) - known for ids, known in zip(self.prompts, reused, strict=True)]}
+        read = [len(ids) - known for ids, known in zip(self.prompts, reused, strict=True)]
+        return {"reused": reused, "read": read, "damaged": self._damaged[arm]}
 
 
 def _together(model: Model, sessions: Sequence[Session], room: int) -> Session:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from spanbench.count.reuse.memories import NO_SPAN
 from spanbench.judge.reuse import Choice
 from spanbench.model.latent import Latent
 from spanbench.model.speak.latent import LatentSession
@@ -17,11 +18,12 @@ from spanbench.store.document import choose_top_k, output_change
 
 __all__ = ["changed_choices"]
 
-NO_SPAN = "the query closes no span, so no latent of it says which are near"
-
 
 def changed_choices(model: Latent, asked: Asked, query_1xQ: Tensor, choices: Sequence[Choice]) -> tuple[Choice, ...]:
-    """Return the choices with the change of the logits: the k latents nearest to the query's own are mixed, in their order."""
+    """Return the choices with the change of the logits: the k latents nearest to the query's own are mixed anew, in their order.
+
+    Where the query closes no span they come back as they are, with their reason.
+    """
     point, span = asked.point, asked.point.span
     ids_1xN = torch.tensor([asked.prompt.ids[0]], device=query_1xQ.device)
     spans = point.windows.complete

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 
 from spanbench.count.reuse.counted import judged
-from spanbench.count.reuse.strategies import DENSE_DISK, DENSE_TOKENS, LATENT_STATE, LATENT_U
+from spanbench.count.reuse.strategies import ANEW, DENSE, DENSE_DISK, DENSE_TOKENS, LATENT_STATE, LATENT_U
 from spanbench.judge.reuse import Memory, Reuse, Strategy
 from spanbench.judge.reuse.result import Rate
 from spanbench.judge.stats import Estimate, unknown
@@ -23,8 +22,9 @@ from spanbench.model.pair import Pair, build_pair
 from spanbench.run.fit import check_fit
 from spanbench.run.reuse.asked import DRAWN, Asked
 from spanbench.run.reuse.chosen import changed_choices
-from spanbench.run.reuse.clocked import Clocked, time_once, time_queries
+from spanbench.run.reuse.clocked import LEAST_ONCE, Clocked, time_once, time_queries
 from spanbench.run.reuse.faults import DifferentAnswers
+from spanbench.run.reuse.shaped import kv_file_bytes
 from spanbench.run.reuse.ways import Way, ways_of
 
 __all__ = ["run_reuse", "why_not_run"]
@@ -47,8 +47,10 @@ def why_not_run(asked: Asked, *, must_run: bool) -> str | None:
     return check_fit(replace(asked.point, tokens=asked.point.tokens + asked.query_tokens), must_run=must_run)
 
 
-def run_reuse(asked: Asked, found: Reuse, meter: Meter, max_seconds: float, *, progress: Progress) -> Reuse:
+def run_reuse(asked: Asked, found: Reuse, meter: Meter, max_seconds: float, folder: Path, *, progress: Progress) -> Reuse:
     """Run and time every strategy, and return the counts with what was measured put in.
+
+    All files are made below `folder`, which is the caller's to remove.
 
     Raises:
         DifferentAnswers: two strategies of one arm answer a query differently.
@@ -56,14 +58,16 @@ def run_reuse(asked: Asked, found: Reuse, meter: Meter, max_seconds: float, *, p
     keep_freed_memory()
     pair = build_pair(asked.point)
     queries = [torch.tensor([asked.query(number)[0]], device=asked.point.device) for number in range(DRAWN)]
-    with torch.inference_mode(), tempfile.TemporaryDirectory(prefix="spanbench-reuse-") as folder:
-        return _run(asked, found, pair, queries, Path(folder), meter, max_seconds, progress)
+    with torch.inference_mode():
+        return _run(asked, found, pair, queries, folder, meter, max_seconds, progress)
 
 
 def _run(
     asked: Asked, found: Reuse, pair: Pair, queries: Sequence[Tensor], folder: Path, meter: Meter, max_seconds: float, progress: Progress
 ) -> Reuse:
     ways = ways_of(pair, asked, folder)
+    for name in (DENSE, ANEW):  # the first pass of a model is slower than any later one
+        ways[name].ask(queries[0])
     once = {}
     for done, (name, way) in enumerate(ways.items()):
         progress("reading and keeping the document", done, len(ways))
@@ -78,9 +82,10 @@ def _run(
         "strategies": tuple(_measured(one, ways[one.name], once, clocked[one.name]) for one in found.strategies),
         "choices": changed_choices(pair.latent, asked, queries[0], found.choices),
         "rate": found.rate or _rate(asked),
-        "memory": _on_disk(found.memory, ways),
+        "memory": _on_disk(found.memory, ways, asked, folder),
+        "energy": next(iter(clocked.values())).energy,
         "environment": environment(asked.point.device) | {"prompt": asked.prompt.source},
-        "notes": (*found.notes, *_notes(clocked, apart, meter)),
+        "notes": (*found.notes, *_notes(clocked, apart)),
     }
     return judged(found, **changes)
 
@@ -102,35 +107,34 @@ def _rate(asked: Asked) -> Rate:
     return Rate(peak.flops_per_second, f"measured here, the best matrix rate in {peak.dtype} ({peak.shape})")
 
 
-def _on_disk(memory: Sequence[Memory], ways: Mapping[str, Way]) -> tuple[Memory, ...]:
-    """Put the sizes of the files into the table of memory; forms that were not written keep their reason."""
+def _on_disk(memory: Sequence[Memory], ways: Mapping[str, Way], asked: Asked, folder: Path) -> tuple[Memory, ...]:
+    """Put the sizes of the files into the table of memory: every form is written, dense keys and values with each number of heads."""
     sizes = {name: way.disk_bytes() for name, way in ways.items() if way.disk_bytes is not None}
-    kv, u = sizes[DENSE_DISK], sizes[LATENT_U]
-    state = sizes[LATENT_STATE] - u  # the same latents lie beside it
-    files = {"latents u": u, "mixer KV": state, "tokens": sizes[DENSE_TOKENS], **{one.name: kv for one in memory if _is_own(one, kv)}}
-    return tuple(replace(one, disk_bytes=files[one.name], reason=None) if one.name in files else _unwritten(one) for one in memory)
+    u = sizes[LATENT_U]
+    files = {"latents u": u, "mixer KV": sizes[LATENT_STATE] - u, "tokens": sizes[DENSE_TOKENS]}  # the same latents lie beside the state
+
+    def size(one: Memory) -> int:
+        if one.kv_heads is None:
+            return files[one.name]
+        own = one.kv_heads == asked.point.shape.token.kv_heads
+        return sizes[DENSE_DISK] if own else kv_file_bytes(asked.point, one.kv_heads, folder)
+
+    return tuple(replace(one, disk_bytes=size(one), reason=None) for one in memory)
 
 
-def _is_own(one: Memory, kv: int) -> bool:
-    """Tell whether a row of dense keys and values is that of the model that ran: its file is not smaller, and hardly larger."""
-    return one.name.startswith("dense KV") and one.bytes is not None and one.bytes <= kv < 1.05 * one.bytes + 2**20
-
-
-def _unwritten(one: Memory) -> Memory:
-    return one if one.bytes is None else replace(one, reason="this model has other key-value heads")
-
-
-def _notes(clocked: Mapping[str, Clocked], apart: Mapping[str, float], meter: Meter) -> tuple[str, ...]:
+def _notes(clocked: Mapping[str, Clocked], apart: Mapping[str, float]) -> tuple[str, ...]:
     repeats = [one.repeats for one in clocked.values()]
     passes = next(iter(clocked.values())).passes
     told = ", ".join(f"{arm} {value:.1e}" for arm, value in apart.items())
     joules = any(one.joules.value is not None for one in clocked.values())
-    by = f"; joules by {meter.name} ({meter.source})" if joules else ""
+    energy = next(iter(clocked.values())).energy
+    by = f"; joules by {energy.by} ({energy.source})" if joules else ""
     slots = f"{min(repeats):,} to {max(repeats):,} queries a slot"
     passed = f"medians of {passes} passes over all strategies, forwards and backwards in turn, {slots}"
     return (
-        f"Seconds: {passed}; the document up to {ONCE} times{by}.",
+        f"Seconds: {passed}; the document {LEAST_ONCE} to {ONCE} times{by}.",
         "Files are read from the system's page cache: a disk adds bytes ÷ its bandwidth. Writing waits for the disk (fsync).",
+        "Keys and values of other numbers of heads: a file of tensors of exactly that shape, written by the same code.",
         f"Largest difference between answers of one arm's strategies, as a share of the largest logit: {told}.",
     )
 

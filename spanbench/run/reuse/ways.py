@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from spanbench.count.reuse.stored import token_bytes
 from spanbench.count.reuse.strategies import ANEW, DENSE, DENSE_DISK, DENSE_KV, DENSE_TOKENS, LATENT_STATE, LATENT_U
+from spanbench.files import write_whole
 from spanbench.model.latent import Latent
 from spanbench.model.pair import Model, Pair
 from spanbench.model.speak import Session, start_session
@@ -22,8 +23,10 @@ from spanbench.run.reuse.asked import Asked
 from spanbench.run.reuse.reading import read_from_u
 from spanbench.store.disk import Store
 from spanbench.store.document import Library
+from spanbench.store.document.reading import read_latents
 from spanbench.store.keys import arm_fingerprint
 from spanbench.store.resume import load, save
+from spanbench.store.spans import span_keys
 
 __all__ = ["Way", "ways_of"]
 
@@ -100,11 +103,11 @@ def _on_disk(model: Model, ids: list[int], room: int, folder: Path) -> Way:
 
 
 def _tokens(model: Model, ids: list[int], path: Path, vocab: int) -> Way:
-    """Keep the ids in a file, as many bytes each as the vocabulary needs."""
+    """Keep the ids in a file, as many bytes each as the vocabulary needs; it is on the disk when `once` returns, as all others are."""
     kind = np.dtype(f"<u{token_bytes(vocab)}")
 
     def once() -> None:
-        path.write_bytes(np.asarray(ids, dtype=kind).tobytes())
+        write_whole(path, [np.asarray(ids, dtype=kind).tobytes()])
 
     def ask(query_1xQ: Tensor) -> Tensor:
         read = np.frombuffer(path.read_bytes(), dtype=kind).astype(np.int64)
@@ -114,27 +117,35 @@ def _tokens(model: Model, ids: list[int], path: Path, vocab: int) -> Way:
 
 
 def _latents(model: Latent, ids: list[int], asked: Asked, folder: Path) -> Way:
-    """Add the document to a store, and mix what is read back anew for each query."""
-    opened: dict[str, Library] = {}
-    numbers, tail = count(), _row(_tail(ids, asked), model.head.weight.device)
+    """Add the document to a store, a new one each time, and mix what is read back anew for each query.
+
+    The library is made here, once: it hashes the encoder's weights, which the other strategies do not do in `once` either.
+    """
+    numbers = count()
+    library = Library(_new_store(folder, numbers), model, asked.point.dtype)
 
     def once() -> None:
-        if "now" in opened:
-            opened["now"].store.close()
-        folder.mkdir(exist_ok=True)
-        library = Library(Store.open(folder / str(next(numbers)), create=True), model, asked.point.dtype)
+        library.store.close()
+        library.store = _new_store(folder, numbers)
+        library.store.require(library.u_space)
         library.add(DOCUMENT, ids)
-        opened["now"] = library
 
     def ask(query_1xQ: Tensor) -> Tensor:
-        u_KxZ = opened["now"].latents(DOCUMENT)
+        held = library.manifest(DOCUMENT)
+        u_KxZ = read_latents(library.store, library.u_space, DOCUMENT, span_keys(held.ids, held.span), model.head.weight, {})
         session = LatentSession(model, [0], asked.point.tokens + asked.query_tokens)
-        return read_from_u(session, u_KxZ[None], tail, query_1xQ)
+        return read_from_u(session, u_KxZ[None], _row(_tail(list(held.ids), asked), query_1xQ.device), query_1xQ)
 
-    return Way(once, ask, lambda: opened["now"].store.stats().disk_bytes)
+    return Way(once, ask, lambda: library.store.stats().disk_bytes)
+
+
+def _new_store(folder: Path, numbers: Iterator[int]) -> Store:
+    folder.mkdir(parents=True, exist_ok=True)
+    return Store.open(folder / str(next(numbers)), create=True)
 
 
 def _tail(ids: list[int], asked: Asked) -> list[int]:
+    """Return the open ids, and before them those that the last window carries over."""
     windows = asked.point.windows
     return ids[windows.complete * windows.span - (windows.carry if windows.complete else 0) :]
 

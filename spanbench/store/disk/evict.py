@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from spanbench.errors import UsageError
 from spanbench.store.disk.faults import StoreBusy, StoreFull
-from spanbench.store.disk.folder import leftovers, shard_names
+from spanbench.store.disk.folder import leftovers, paper_names, shard_names
 from spanbench.store.disk.index import ROWS, ShardRow, layout_of, shard_of
+from spanbench.store.disk.paper import read_paper
 from spanbench.store.disk.shard import read_layout
 from spanbench.store.disk.shelf import SHARD_BYTES, Held, Shelf
 
-__all__ = ["Freed", "collect", "evict"]
+__all__ = ["Freed", "collect", "evict", "least"]
 
 INDEX_BYTES = 24
 """About the bytes of one record in the index, on pages that are not full."""
@@ -33,6 +35,8 @@ class Freed:
     bytes_after: int
     shards_before: int
     shards_after: int
+    limit: int | None
+    """The limit that was to be kept, in bytes; None: there is none."""
     damaged: int
     """Shards that were left as they are, since not all of their records are whole; `verify` tells of them."""
 
@@ -44,6 +48,7 @@ def collect(shelf: Shelf, limit: int | None) -> Freed:
     packed too where the disk has room for a copy of it.
 
     Raises:
+        UsageError: a limit that not even a store without records would keep (0 asks for just that); nothing was evicted.
         StoreFull, StoreBusy, NoStore: what was done before stays done.
     """
     with shelf.index.reading():
@@ -54,13 +59,31 @@ def collect(shelf: Shelf, limit: int | None) -> Freed:
         with suppress(StoreFull):  # a full disk: room is made first
             _pack(shelf)
         _pack_index(shelf)  # what its pages waste is no reason to evict
+        _check_floor(shelf, limit)
         evicted = _down_to(shelf, limit)
     damaged = _pack(shelf)
     with shelf.changing():
         shelf.index.drop_empty_spaces()
     _pack_index(shelf)
     with shelf.index.reading():
-        return Freed(evicted, swept, before, shelf.nbytes, shards_before, len(shelf.index.shards()), damaged)
+        return Freed(evicted, swept, before, shelf.nbytes, shards_before, len(shelf.index.shards()), limit, damaged)
+
+
+def least(shelf: Shelf) -> int:
+    """Return the bytes that the store would take without any record: its index, and its documents twice."""
+    with shelf.index.reading():
+        return shelf.index.floor() + shelf.paper_bytes
+
+
+def _check_floor(shelf: Shelf, limit: int) -> None:
+    floor = least(shelf)
+    with shelf.index.reading():
+        documents = len(shelf.index.documents())
+    if 0 < limit < floor:
+        raise UsageError(
+            f"a limit of {limit:,} bytes: without any record the store takes {floor:,} ({documents:,} documents and the index); "
+            "nothing was evicted; give more, or 0 to evict all records"
+        )
 
 
 def _down_to(shelf: Shelf, limit: int) -> int:
@@ -95,9 +118,11 @@ def _drop_emptiest(shelf: Shelf) -> int:
 def _sweep(shelf: Shelf) -> int:
     """Take away files that no record needs; under the write lock, so that none of them is being written."""
     with shelf.changing():
-        named = {shard.name for shard in shelf.index.shards()}
-        unnamed = [shelf.path(name) for name in shard_names(shelf.folder) if name not in named]
-        gone = [*leftovers(shelf.folder), *(path for path in unnamed if read_layout(path) is not None)]
+        named = shelf.named()
+        shards = [path for name in shard_names(shelf.folder) if (path := shelf.path(name)).name not in named]
+        papers = [shelf.folder / name for name in paper_names(shelf.folder) if name not in named]
+        ours = [path for path in shards if read_layout(path) is not None] + [path for path in papers if read_paper(path) is not None]
+        gone = [*leftovers(shelf.folder), *ours]
         for path in gone:
             path.unlink(missing_ok=True)
     return len(gone)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spanbench.errors import SpanbenchError, UsageError
 
-__all__ = ["CorruptStore", "NewerStore", "NoStore", "SpaceMismatch", "StoreBusy", "StoreFull"]
+__all__ = ["CorruptStore", "NewerStore", "NoStore", "SpaceMismatch", "StaleDocument", "StoreBusy", "StoreFull"]
 
 
 class NoStore(UsageError):
@@ -17,6 +17,10 @@ class StoreFull(UsageError):
 
 class StoreBusy(UsageError):
     """Another process held the store for longer than this one would wait."""
+
+
+class StaleDocument(UsageError):
+    """A document is not what a change was made from: another process was there first, and nothing of this change was kept."""
 
 
 class NewerStore(SpanbenchError):

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from spanbench.store.disk.faults import CorruptStore, NoStore
 from spanbench.store.disk.index import INDEX, Index
+from spanbench.store.disk.paper import PAPER
 from spanbench.store.disk.shard import SUFFIX, TEMPORARY
 
-__all__ = ["check_folder", "leftovers", "open_index", "shard_names"]
+__all__ = ["check_folder", "leftovers", "open_index", "paper_names", "shard_names"]
 
 OWN = (INDEX, f"{INDEX}-journal", f"{INDEX}.rebuilt", f"{INDEX}.rebuilt-journal")
 
@@ -32,7 +33,7 @@ def open_index(folder: Path, *, create: bool, read_only: bool) -> Index:
 def _refuse_empty(index: Index, folder: Path) -> None:
     """Refuse an index without tables: what is left of a store whose making was interrupted, or of a damaged one."""
     index.close()
-    if shard_names(folder):
+    if shard_names(folder) or paper_names(folder):
         raise CorruptStore(f"{str(folder)!r}: its index is empty, its shards are not; spanbench store verify --repair rebuilds it")
     raise NoStore(f"{str(folder)!r} is no store yet; spanbench store add makes one")
 
@@ -44,6 +45,8 @@ def check_folder(folder: Path, *, create: bool) -> None:
         NoStore: what it is instead.
         OSError: it cannot be read.
     """
+    if folder.is_symlink() and not folder.exists():
+        raise NoStore(f"{str(folder)!r} is a link to {str(folder.readlink())!r}, which does not exist; name a folder")
     if folder.exists() and not folder.is_dir():
         raise NoStore(f"{str(folder)!r} is a file; name a folder")
     if not folder.exists():
@@ -61,7 +64,7 @@ def _make(folder: Path, *, create: bool) -> None:
 
 
 def _check_without_index(folder: Path, *, create: bool) -> None:
-    if shard_names(folder):
+    if shard_names(folder) or paper_names(folder):
         raise CorruptStore(f"{str(folder)!r} has shards of a store, but its index is gone; spanbench store verify --repair rebuilds it")
     if not create:
         raise NoStore(f"{str(folder)!r} is not a store; name the folder of one")
@@ -75,10 +78,15 @@ def _is_own(path: Path) -> bool:
 
 def shard_names(folder: Path) -> list[str]:
     """Return the names, without suffix, of all files that are named like shards."""
-    return sorted(path.stem for path in folder.glob(f"*{SUFFIX}") if _is_shard(path))
+    return sorted(path.stem for path in folder.glob(f"*{SUFFIX}") if _is_named(path))
 
 
-def _is_shard(path: Path) -> bool:
+def paper_names(folder: Path) -> list[str]:
+    """Return the names of all files that are named like documents' files."""
+    return sorted(path.name for path in folder.glob(f"*{PAPER}") if _is_named(path))
+
+
+def _is_named(path: Path) -> bool:
     named = len(path.stem) == 16 and all(letter in "0123456789abcdef" for letter in path.stem)
     return named and path.is_file()
 

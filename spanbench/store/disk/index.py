@@ -9,16 +9,18 @@ of one hash are told apart by the keys in the shards.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from spanbench.store.disk.entry import KEY_BYTES, Document, Field, Space
 from spanbench.store.disk.faults import CorruptStore, NewerStore, NoStore, StoreBusy, StoreFull
+from spanbench.store.disk.paper import checksum_of, manifest_text
 from spanbench.store.disk.shard import Layout
 
 __all__ = ["INDEX", "ROWS", "Index", "ShardRow", "hash_of", "layout_of", "row_of", "shard_of"]
@@ -33,13 +35,16 @@ PATIENCE = 60.0
 PAGE = 512
 """Bytes a page: a small store has few pages, and they should be small."""
 
+_SHARDS = "SELECT id, space, name, rows, dead, written, EXISTS(SELECT 1 FROM spaces WHERE spaces.id=space) FROM shards"
+_NAME = re.compile("[0-9a-f]{16}")
+
 SCHEMA = (
-    "CREATE TABLE meta(tick INTEGER NOT NULL)",
-    "INSERT INTO meta VALUES(0)",
-    "CREATE TABLE spaces(id INTEGER PRIMARY KEY, body TEXT NOT NULL)",
+    "CREATE TABLE meta(tick INTEGER NOT NULL, most INTEGER)",
+    "INSERT INTO meta VALUES(0, NULL)",
+    "CREATE TABLE spaces(id INTEGER PRIMARY KEY, body TEXT NOT NULL, crc INTEGER)",
     "CREATE TABLE shards(id INTEGER PRIMARY KEY, space INTEGER, name TEXT, rows INTEGER, dead INTEGER, written INTEGER)",
     "CREATE TABLE records(hash INTEGER, place INTEGER, used INTEGER, PRIMARY KEY(hash, place)) WITHOUT ROWID",
-    "CREATE TABLE documents(name TEXT PRIMARY KEY, manifest TEXT, ids BLOB) WITHOUT ROWID",
+    "CREATE TABLE documents(name TEXT PRIMARY KEY, manifest TEXT, ids BLOB, crc INTEGER, file TEXT, size INTEGER) WITHOUT ROWID",
     f"PRAGMA application_id={APPLICATION}",
     f"PRAGMA user_version={VERSION}",
 )
@@ -193,25 +198,45 @@ class Index:
 
     def spaces(self) -> dict[int, tuple[Space, tuple[Field, ...]]]:
         """Return every space by its number, with its records' fields."""
-        return {number: _space(body) for number, body in self._db.execute("SELECT id, body FROM spaces")}
+        try:
+            return {_number(number): _space(body, crc) for number, body, crc in self._db.execute("SELECT id, body, crc FROM spaces")}
+        except _Damaged as error:
+            raise self.damaged(str(error)) from None
 
     def add_space(self, space: Space, fields: tuple[Field, ...]) -> int:
         """Return the number of a new space."""
         body = json.dumps([asdict(space), [[field.name, field.dtype, list(field.shape)] for field in fields]], separators=(",", ":"))
-        return int(self._db.execute("INSERT INTO spaces(body) VALUES(?)", (body,)).lastrowid or 0)
+        crc = zlib.crc32(body.encode())
+        return int(self._db.execute("INSERT INTO spaces(body, crc) VALUES(?,?)", (body, crc)).lastrowid or 0)
 
     def drop_empty_spaces(self) -> None:
-        """Forget spaces that have no shard."""
+        """Forget spaces that have no shard; not while there are documents, whose encoder is the store's."""
+        if self._one("SELECT count(*) FROM documents"):
+            return
         self._db.execute("DELETE FROM spaces WHERE id NOT IN (SELECT space FROM shards)")
 
     def shards(self) -> list[ShardRow]:
         """Return every shard, the oldest first."""
-        return [ShardRow(*row) for row in self._db.execute("SELECT id,space,name,rows,dead,written FROM shards ORDER BY id")]
+        return [self._shard_row(row) for row in self._db.execute(f"{_SHARDS} ORDER BY id")]
 
     def shard(self, number: int) -> ShardRow | None:
         """Return one shard."""
-        row = self._db.execute("SELECT id,space,name,rows,dead,written FROM shards WHERE id=?", (number,)).fetchone()
-        return ShardRow(*row) if row else None
+        row = self._db.execute(f"{_SHARDS} WHERE id=?", (number,)).fetchone()
+        return self._shard_row(row) if row else None
+
+    def _shard_row(self, row: tuple[int, int, str, int, int, int, int]) -> ShardRow:
+        number, space, name, rows, dead, written, known = row
+        try:
+            numbers = [_number(one) for one in (number, space, rows, dead, written)]
+        except _Damaged as error:
+            raise self.damaged(str(error)) from None
+        if not known or not isinstance(name, str) or not 0 < rows <= ROWS or min(numbers) < 0 or not _NAME.fullmatch(name):
+            raise self.damaged(f"shard {number} is {str(name)[:40]!r}, of {rows} rows of space {space}, {dead} of them dead")
+        return ShardRow(number, space, name, rows, dead, written)
+
+    def damaged(self, what: str) -> CorruptStore:
+        """Return what is to be raised where the index holds what nobody wrote."""
+        return CorruptStore(f"{str(self.path.parent)!r}: its index is damaged ({what}); spanbench store verify --repair rebuilds it")
 
     def add_shard(self, space: int, name: str, rows: int, dead: int, written: int) -> int:
         """Return the number of a new shard."""
@@ -230,7 +255,10 @@ class Index:
 
     def places(self, space: int, key: bytes) -> list[tuple[int, int | None]]:
         """Return where a record of this key may be, with its last use; the keys there say whether it is."""
-        return self._db.execute("SELECT place, used FROM records WHERE hash=?", (hash_of(space, key),)).fetchall()
+        rows = self._db.execute("SELECT place, used FROM records WHERE hash=?", (hash_of(space, key),)).fetchall()
+        if any(not isinstance(place, int) or not isinstance(used, int | None) for place, used in rows):
+            raise self.damaged("a record's place is no number")
+        return rows
 
     def insert(self, space: int, rows: Sequence[tuple[bytes, int, int | None]]) -> None:
         """Add records: key, place, last use. In the order of their hashes, which packs the pages of an empty index."""
@@ -249,7 +277,10 @@ class Index:
     def least_used(self) -> list[tuple[int, int]]:
         """Return hash and place of every record, the least recently used first; one never used is as old as its shard."""
         statement = "SELECT hash, place FROM records JOIN shards ON id = place / ? ORDER BY coalesce(used, written), place"
-        return self._db.execute(statement, (ROWS,)).fetchall()
+        rows = self._db.execute(statement, (ROWS,)).fetchall()
+        if any(type(place) is not int for _, place in rows):
+            raise self.damaged("a record's place is no number")
+        return rows
 
     def remove_hashed(self, rows: Sequence[tuple[int, int]]) -> None:
         """Take records away by hash and place."""
@@ -257,7 +288,10 @@ class Index:
 
     def all_places(self) -> Iterator[tuple[int, int]]:
         """Yield hash and place of every record, in the order of the places."""
-        yield from self._db.execute("SELECT hash, place FROM records ORDER BY place")
+        for hashed, place in self._db.execute("SELECT hash, place FROM records ORDER BY place"):
+            if type(hashed) is not int or type(place) is not int or place < 0 or not -(2**31) <= hashed < 2**31:
+                raise self.damaged("a record's hash or place is no number that was written")
+            yield hashed, place
 
     def clear_records(self, shard: int) -> None:
         """Take all records of a shard away, whatever their keys: reads the whole index."""
@@ -265,15 +299,34 @@ class Index:
 
     # ---- documents --------------------------------------------------------------------------------------------------
 
-    def write_document(self, document: Document) -> None:
-        """Write a document, over one of the same name."""
-        text = json.dumps(document.manifest, separators=(",", ":"))
-        self._db.execute("INSERT OR REPLACE INTO documents VALUES(?,?,?)", (document.name, text, document.ids))
+    def write_document(self, document: Document, file: str, size: int) -> None:
+        """Write a document, over one of the same name; its file has this name and size."""
+        text = manifest_text(document)
+        values = (document.name, text, document.ids, checksum_of(document.name, text, document.ids), file, size)
+        self._db.execute("INSERT OR REPLACE INTO documents VALUES(?,?,?,?,?,?)", values)
 
     def document(self, name: str) -> Document | None:
-        """Return a document."""
-        row = self._db.execute("SELECT name, manifest, ids FROM documents WHERE name=?", (name,)).fetchone()
-        return Document(row[0], json.loads(row[1]), bytes(row[2])) if row else None
+        """Return a document.
+
+        Raises:
+            CorruptStore: it is not what was written.
+        """
+        if not _storable(name):
+            return None
+        row = self._db.execute("SELECT manifest, ids, crc FROM documents WHERE name=?", (name,)).fetchone()
+        if row is None:
+            return None
+        text, ids, crc = row
+        if not isinstance(text, str) or not isinstance(ids, bytes) or checksum_of(name, text, ids) != crc:
+            raise CorruptStore(
+                f"{str(self.path.parent)!r}: document {name!r} is not what was written; spanbench store verify --repair mends it"
+            )
+        return Document(name, json.loads(text), ids)
+
+    def papers(self) -> dict[str, tuple[str, int]]:
+        """Return by each document's name its file's, and that file's bytes."""
+        rows = self._db.execute("SELECT name, file, size FROM documents")
+        return {str(name): (file if isinstance(file, str) else "", size if type(size) is int else 0) for name, file, size in rows}
 
     def documents(self) -> list[str]:
         """Return the documents' names, sorted."""
@@ -281,7 +334,33 @@ class Index:
 
     def remove_document(self, name: str) -> bool:
         """Take a document away; whether there was one."""
-        return self._db.execute("DELETE FROM documents WHERE name=?", (name,)).rowcount > 0
+        return _storable(name) and self._db.execute("DELETE FROM documents WHERE name=?", (name,)).rowcount > 0
+
+    # ---- limit ------------------------------------------------------------------------------------------------------
+
+    def limit(self) -> int | None:
+        """Return the most bytes that the store is to take, None where it has no limit."""
+        row = self._db.execute("SELECT most FROM meta").fetchone()
+        return row[0] if row is not None and type(row[0]) is int else None
+
+    def set_limit(self, limit: int) -> None:
+        """Say how many bytes the store is to take at most."""
+        self._db.execute("UPDATE meta SET most=?", (limit,))
+
+    def set_tick(self, tick: int) -> None:
+        """Set the clock on, so that what comes is newer than what was."""
+        self._db.execute("UPDATE meta SET tick=max(tick, ?)", (tick,))
+
+    def floor(self) -> int:
+        """Return the bytes that the index would have without records."""
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as bare:
+            bare.execute(f"PRAGMA page_size={PAGE}")
+            for statement in SCHEMA:
+                bare.execute(statement)
+            for table, columns in (("spaces", 3), ("documents", 6)):
+                rows = self._db.execute(f"SELECT * FROM {table}")  # noqa: S608  # names that stand here
+                bare.executemany(f"INSERT INTO {table} VALUES({','.join('?' * columns)})", rows)  # noqa: S608
+            return int(bare.execute("PRAGMA page_count").fetchone()[0]) * PAGE
 
 
 def hash_of(space: int, key: bytes) -> int:
@@ -290,8 +369,25 @@ def hash_of(space: int, key: bytes) -> int:
     return value - 2**32 if value >= 2**31 else value
 
 
+class _Damaged(Exception):
+    """A row holds what nobody wrote."""
+
+
+def _number(value: object) -> int:
+    if type(value) is not int:
+        raise _Damaged(f"{str(value)[:40]!r} is no number")
+    return value
+
+
+def _storable(name: str) -> bool:
+    """Whether a name can be a document's: SQLite takes no lone surrogates."""
+    return name.isprintable()
+
+
 @lru_cache(maxsize=64)
-def _space(body: str) -> tuple[Space, tuple[Field, ...]]:
+def _space(body: str, crc: int) -> tuple[Space, tuple[Field, ...]]:
+    if not isinstance(body, str) or zlib.crc32(body.encode()) != crc:
+        raise _Damaged("a space is not what was written")
     space, fields = json.loads(body)
     return Space(**space), tuple(Field(name, dtype, tuple(shape)) for name, dtype, shape in fields)
 

@@ -71,12 +71,15 @@ class Layout:
 
     @cached_property
     def header(self) -> bytes:
-        """The file's first bytes: the length of what follows, and safetensors' JSON, padded to a multiple of 8 bytes."""
+        """The file's first bytes: the length of what follows, and safetensors' JSON, padded to a multiple of 8 bytes.
+
+        It has a checksum of its own, so that a damaged one does not pass for that of other records.
+        """
         space = self.space
         about = {"format": FORMAT, "version": VERSION, "kind": space.kind, "fingerprint": space.fingerprint}
-        body: dict[str, object] = {
-            "__metadata__": {name: str(value) for name, value in (about | {"span": space.span, "dtype": space.dtype}).items()}
-        }
+        held = {name: str(value) for name, value in (about | {"span": space.span, "dtype": space.dtype}).items()}
+        held["crc32"] = str(zlib.crc32(json.dumps([held, self.rows, [repr(field) for field in self.fields]]).encode()))
+        body: dict[str, object] = {"__metadata__": held}
         for field, (begin, end) in zip(self.columns, pairwise(self._ends), strict=True):
             body[field.name] = {"dtype": field.dtype, "shape": [self._count(field), *field.shape], "data_offsets": [begin, end]}
         text = json.dumps(body, separators=(",", ":")).encode()

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spanbench.errors import SpanbenchError, UsageError
-from spanbench.store.disk.entry import Field, Space
-from spanbench.store.disk.faults import NoStore, StoreFull
+from spanbench.store.disk.entry import Document, Field, Space
+from spanbench.store.disk.faults import NoStore, StaleDocument, StoreFull
 from spanbench.store.disk.index import ROWS, Index, ShardRow, layout_of, row_of, shard_of
+from spanbench.store.disk.paper import manifest_text, write_paper
 from spanbench.store.disk.shard import SUFFIX, Record, Shard, write_shard
 
 __all__ = ["MERGED_BYTES", "SHARD_BYTES", "Found", "Held", "Shelf"]
@@ -61,7 +62,7 @@ class Shelf:
         self._open: OrderedDict[str, Shard] = OrderedDict()
         self._made: list[str] = []
         self.gone: list[str] = []
-        """Shards whose files go after the commit of the change that is under way."""
+        """Names of files that go after the commit of the change that is under way."""
         self.now = 0
         """The tick of the change that is under way."""
 
@@ -100,18 +101,22 @@ class Shelf:
         """Take away what a failed change wrote, unless it was committed after all: Ctrl-C may come just behind the commit."""
         try:
             with self.index.reading():
-                named = {shard.name for shard in self.index.shards()}
+                named = self.named()
         except SpanbenchError:  # what is left is no record; `verify` and `gc` take it away
             return
         self._unlink(name for name in self._made if name not in named)
 
     def _unlink(self, names: Iterable[str]) -> None:
         for name in names:
-            self._open.pop(name, None)
+            self._open.pop(name.removesuffix(SUFFIX), None)
             try:
-                self.path(name).unlink(missing_ok=True)
+                (self.folder / name).unlink(missing_ok=True)
             except OSError:  # what is left is no record any more; `verify` and `gc` tell of it and take it away
                 continue
+
+    def named(self) -> set[str]:
+        """Return the names of the files that the index names."""
+        return {f"{shard.name}{SUFFIX}" for shard in self.index.shards()} | {file for file, _ in self.index.papers().values()}
 
     def _meaning(self, error: OSError) -> Exception:
         where, why = repr(str(self.folder)), error.strerror or str(error)
@@ -150,7 +155,7 @@ class Shelf:
     def write(self, number: int, space: Space, fields: tuple[Field, ...], held: Sequence[Held]) -> None:
         """Write records as one shard, and name it in the index."""
         name = write_shard(self.folder, space, fields, [one.record for one in held])
-        self._made.append(name)
+        self._made.append(f"{name}{SUFFIX}")
         self.name(number, name, held)
 
     def name(self, number: int, name: str, held: Sequence[Held]) -> None:
@@ -175,13 +180,13 @@ class Shelf:
         self.drop(shard)
 
     def let_go(self, name: str) -> None:
-        """Take a file away after the commit."""
+        """Take a file, by its whole name, away after the commit."""
         self.gone.append(name)
 
     def drop(self, shard: ShardRow) -> None:
         """Take a shard without records out of the index; its file goes after the commit."""
         self.index.drop_shard(shard.id)
-        self.let_go(shard.name)
+        self.let_go(f"{shard.name}{SUFFIX}")
 
     def live(self, shard: ShardRow) -> list[tuple[int, Held]] | None:
         """Return the rows of a shard that are records, with their places; None where the file is not there."""
@@ -209,7 +214,7 @@ class Shelf:
     def _taken(self, number: int, rows: int, record_bytes: int) -> list[Held]:
         """Take along small shards, and those of no more rows than what they are taken into: then a record seldom moves again."""
         taken = []
-        known = (shard for shard in self.index.shards() if shard.space == number and shard.name not in self._made)
+        known = (shard for shard in self.index.shards() if shard.space == number and f"{shard.name}{SUFFIX}" not in self._made)
         for shard in sorted(known, key=lambda shard: shard.rows):
             together = rows + shard.rows
             if shard.rows > max(rows, SMALL_BYTES // record_bytes) or together > ROWS or together * record_bytes > MERGED_BYTES:
@@ -219,6 +224,44 @@ class Shelf:
                 taken.append((shard.id, moved))
                 rows += len(moved)
         return [one for _, moved in sorted(taken, key=lambda pair: pair[0]) for one in moved]
+
+    def mark(self, space: Space, keys: Sequence[bytes]) -> None:
+        """Count records as used now."""
+        known = self.space(space)
+        if known is not None:
+            found = zip(keys, self.find(known[0], keys, gone_too=True), strict=True)
+            self.index.mark(known[0], [(key, one.place) for key, one in found if one is not None], self.now)
+
+    # ---- documents --------------------------------------------------------------------------------------------------
+
+    def check_document(self, name: str, expected: Document | None) -> None:
+        """Refuse to go on where a document is not what a change was made from.
+
+        Raises:
+            StaleDocument: it is another, is gone, or (None expected) is there.
+        """
+        held = self.index.document(name)
+        if expected is None and held is not None:
+            raise StaleDocument(f"document {name!r}: is there already; edit it, or remove it first")
+        if expected is not None and (held is None or not _same(held, expected)):
+            what = "removed" if held is None else "changed"
+            raise StaleDocument(f"document {name!r}: another process {what} it meanwhile; nothing of this change was kept, try again")
+
+    def write_document(self, document: Document) -> None:
+        """Write a document's file, then the document into the index; the file of what was there goes after the commit."""
+        before = self.index.papers().get(document.name)
+        file, size = write_paper(self.folder, document, self.now)
+        self._made.append(file)
+        self.index.write_document(document, file, size)
+        if before is not None:
+            self.let_go(before[0])
+
+    def remove_document(self, name: str) -> bool:
+        """Take a document away, its file after the commit; whether there was one."""
+        before = self.index.papers().get(name)
+        if before is not None:
+            self.let_go(before[0])
+        return self.index.remove_document(name)
 
     # ---- looking up -------------------------------------------------------------------------------------------------
 
@@ -274,10 +317,20 @@ class Shelf:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the index and of every shard that it names."""
+        """Bytes of the index and of every file that it names."""
         spaces = self.index.spaces()
-        return self.index.nbytes + sum(layout_of(*spaces[shard.space], shard.rows).file_bytes for shard in self.index.shards())
+        shards = sum(layout_of(*spaces[shard.space], shard.rows).file_bytes for shard in self.index.shards())
+        return self.index.nbytes + shards + self.paper_bytes
+
+    @property
+    def paper_bytes(self) -> int:
+        """Bytes of the documents' files."""
+        return sum(size for _, size in self.index.papers().values())
 
 
 def _told(fields: tuple[Field, ...]) -> str:
     return ", ".join(f"{field.name} {field.dtype} {list(field.shape)}" for field in fields)
+
+
+def _same(one: Document, other: Document) -> bool:
+    return (manifest_text(one), one.ids) == (manifest_text(other), other.ids)

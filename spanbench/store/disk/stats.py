@@ -29,6 +29,8 @@ class Stats:
     spaces: tuple[SpaceStats, ...]
     documents: int
     index_bytes: int
+    document_bytes: int
+    """Bytes of the documents' files; the index holds them once more."""
 
     @property
     def records(self) -> int:
@@ -43,7 +45,7 @@ class Stats:
     @property
     def disk_bytes(self) -> int:
         """Bytes of all files."""
-        return self.index_bytes + sum(space.shard_bytes for space in self.spaces)
+        return self.index_bytes + self.document_bytes + sum(space.shard_bytes for space in self.spaces)
 
 
 def stats_of(shelf: Shelf) -> Stats:
@@ -55,4 +57,4 @@ def stats_of(shelf: Shelf) -> Stats:
         sizes = [layout_of(space, fields, shard.rows).file_bytes for shard in own]
         raw = records * sum(field.nbytes for field in fields)
         spaces.append(SpaceStats(space, records, raw, len(own), sum(sizes)))
-    return Stats(tuple(one for one in spaces if one.shards), len(shelf.index.documents()), shelf.index.nbytes)
+    return Stats(tuple(one for one in spaces if one.shards), len(shelf.index.documents()), shelf.index.nbytes, shelf.paper_bytes)

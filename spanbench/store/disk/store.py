@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from spanbench.errors import UsageError, suggest
 from spanbench.store.disk.audit import Audit, audit
 from spanbench.store.disk.entry import KEY_BYTES, Document, Entry, Field, JsonValue, RawTensor, Space
-from spanbench.store.disk.evict import Freed, collect
+from spanbench.store.disk.evict import Freed, collect, least
 from spanbench.store.disk.faults import CorruptStore, NoStore, SpaceMismatch, StoreBusy, StoreFull
 from spanbench.store.disk.folder import open_index
 from spanbench.store.disk.index import ShardRow
@@ -20,7 +20,7 @@ from spanbench.store.disk.packing import check_name, prepared, runs, tensors
 from spanbench.store.disk.shard import Record
 from spanbench.store.disk.shelf import Found, Held, Shelf
 from spanbench.store.disk.stats import Stats, stats_of
-from spanbench.store.disk.transfer import copy
+from spanbench.store.disk.transfer import Copied, copy
 
 __all__ = ["Store"]
 
@@ -38,14 +38,15 @@ class Store:
     """An open store; use it as a context manager. Not for several threads: each opens its own."""
 
     def __init__(self, shelf: Shelf, limit_bytes: int | None) -> None:
-        self._shelf, self._limit = shelf, limit_bytes
+        self._shelf, self._given = shelf, limit_bytes
         self._used: dict[tuple[int, bytes], int] = {}
 
     @classmethod
     def open(cls, folder: Path, *, create: bool = False, read_only: bool = False, limit_bytes: int | None = None) -> Store:
         """Open the store in a folder; `create` makes one in a new or empty folder.
 
-        Past `limit_bytes` (of all files) a put evicts the least recently used records.
+        Past `limit_bytes` (of all files) a put evicts the least recently used records. The first put notes it in the store,
+        where it holds for every process until another is given.
 
         Raises:
             NoStore: no such folder, a file, a folder of something else, or no permission.
@@ -80,37 +81,79 @@ class Store:
         """
         return self.commit({space: entries})
 
-    def commit(self, batches: Mapping[Space, Sequence[Entry]], documents: Sequence[Document] = ()) -> int:
-        """Do what `put` does for several spaces and documents (written over those of the same name) in one commit."""
+    def commit(
+        self,
+        batches: Mapping[Space, Sequence[Entry]],
+        documents: Sequence[Document] = (),
+        *,
+        expected: Mapping[str, Document | None] | None = None,
+        used: Mapping[Space, Sequence[bytes]] | None = None,
+    ) -> int:
+        """Do what `put` does for several spaces and documents (written over those of the same name) in one commit.
+
+        Args:
+            batches: records by their space.
+            documents: what to write beside them.
+            expected: by name, what the store must hold of a document when the lock is held: as `document` gave it, or None for none.
+            used: keys, by their space, that count as used now, whether they were there or came with this commit.
+
+        Returns:
+            How many records are new.
+
+        Raises:
+            StaleDocument: a document is not as expected; nothing was kept.
+            SpaceMismatch: the store holds records of another encoder, span or dtype; nothing was kept.
+            UsageError, StoreFull, StoreBusy, NoStore: as for `put`.
+        """
         packed = [(space, *prepared(space, entries)) for space, entries in batches.items() if entries]
         self._check_limit(packed)
         for document in documents:
             check_name(document.name)
         new = 0
         with self._shelf.changing():
+            for name, document in (expected or {}).items():
+                self._shelf.check_document(name, document)
             self._apply_marks()
             for space, fields, records in packed:
+                self._check_bound(space)
                 number = self._shelf.space_for(space, fields)
                 places = self._shelf.find(number, list(records), gone_too=True)
                 fresh = [Held(record) for record, place in zip(records.values(), places, strict=True) if place is None]
                 self._shelf.add(number, space, fields, fresh)
                 new += len(fresh)
             for document in documents:
-                self._shelf.index.write_document(document)
+                self._shelf.write_document(document)
+            for space, keys in (used or {}).items():
+                self._shelf.mark(space, [key[:KEY_BYTES] for key in keys])
+            self._set_limit()
         self._used.clear()
         self._keep_limit()
         return new
 
+    @property
+    def limit(self) -> int | None:
+        """The most bytes of all files: as given, else as noted in the store; None for no limit."""
+        if self._given is not None:
+            return self._given
+        with self._shelf.index.reading():
+            return self._shelf.index.limit()
+
+    def _set_limit(self) -> None:
+        if self._given is not None and self._given != self._shelf.index.limit():
+            self._shelf.index.set_limit(self._given)
+
     def _check_limit(self, packed: Sequence[tuple[Space, tuple[Field, ...], dict[bytes, Record]]]) -> None:
+        limit = self.limit
         size = sum(sum(field.nbytes for field in fields) * len(records) for _, fields, records in packed)
-        if self._limit is not None and size > self._limit * KEPT_SHARE:
-            raise StoreFull(f"{str(self._shelf.folder)!r}: {size:,} bytes at once do not fit the limit of {self._limit:,}; raise it")
+        if limit is not None and size > limit * KEPT_SHARE:
+            raise StoreFull(f"{str(self._shelf.folder)!r}: {size:,} bytes at once do not fit the limit of {limit:,}; raise it")
 
     def _keep_limit(self) -> None:
-        if self._limit is None or self._shelf.nbytes <= self._limit:
+        limit = self.limit
+        if limit is None or self._shelf.nbytes <= limit:
             return
         with suppress(StoreBusy, StoreFull):  # what was put is kept all the same, and the next put will try again
-            collect(self._shelf, int(self._limit * KEPT_SHARE))
+            collect(self._shelf, max(int(limit * KEPT_SHARE), min(limit, least(self._shelf))))
 
     def get(self, space: Space, keys: Sequence[bytes]) -> list[Mapping[str, RawTensor] | None]:
         """Return the records of some keys, None for each that is not there; their bytes are those that were stored.
@@ -208,23 +251,36 @@ class Store:
             return [space for number, (space, _) in self._shelf.index.spaces().items() if number in held]
 
     def require(self, space: Space) -> None:
-        """Refuse a store that holds records of this kind, but none of this space; an empty one fits all.
+        """Refuse a space that is not the store's: one of each kind, for as long as it has records of it, or any document.
 
         Raises:
             SpaceMismatch: what it holds and what was asked for.
         """
-        held = [known for known in self.spaces() if known.kind == space.kind]
-        if held and space not in held:
+        with self._shelf.index.reading():
+            self._check_bound(space)
+
+    def _check_bound(self, space: Space) -> None:
+        index = self._shelf.index
+        held = {shard.space for shard in index.shards() if shard.dead < shard.rows}
+        kept = bool(index.documents())
+        known = [one for number, (one, _) in index.spaces().items() if one.kind == space.kind and (kept or number in held)]
+        if known and space not in known:
             raise SpaceMismatch(
-                f"{str(self._shelf.folder)!r} holds {'; '.join(map(str, held))}; asked for was {space}: "
+                f"{str(self._shelf.folder)!r} holds {'; '.join(map(str, known))}; asked for was {space}: "
                 "take the same weights, span and dtype, or another store"
             )
 
     # ---- documents --------------------------------------------------------------------------------------------------
 
-    def write_document(self, name: str, manifest: Mapping[str, JsonValue], ids: bytes = b"") -> None:
-        """Write a document, over one of the same name, in a commit of its own."""
-        self.commit({}, [Document(name, manifest, ids)])
+    def write_document(
+        self, name: str, manifest: Mapping[str, JsonValue], ids: bytes = b"", *, expected: Document | Literal["any"] | None = "any"
+    ) -> None:
+        """Write a document, over one of the same name, in a commit of its own.
+
+        Raises:
+            StaleDocument: the store does not hold what is `expected` (None: no document of this name); nothing was written.
+        """
+        self.commit({}, [Document(name, manifest, ids)], expected=None if expected == "any" else {name: expected})
 
     def document(self, name: str) -> Document:
         """Return a document.
@@ -250,7 +306,7 @@ class Store:
             UsageError: there is none of this name.
         """
         with self._shelf.changing():
-            known = self._shelf.index.remove_document(name)
+            known = self._shelf.remove_document(name)
         if not known:
             raise self._unknown(name)
 
@@ -273,19 +329,23 @@ class Store:
     def gc(self, limit_bytes: int | None = None) -> Freed:
         """Evict the least recently used records down to a limit (default: the store's own, if any), and pack what is left."""
         self._write_marks()
-        return collect(self._shelf, self._limit if limit_bytes is None else limit_bytes)
+        return collect(self._shelf, self.limit if limit_bytes is None else limit_bytes)
 
-    def export(self, target: Path, documents: Sequence[str] | None = None) -> int:
+    def export(self, target: Path, documents: Sequence[str] | None = None) -> Copied:
         """Copy all records and some documents (None: all) into another store, which is made where there is none.
 
-        Returns:
-            How many records were new there.
+        Raises:
+            SpaceMismatch: the other holds records of another encoder, span or dtype; nothing was copied.
         """
         with Store.open(target, create=True) as other:
             return copy(self._shelf, other, documents)
 
-    def import_(self, source: Path) -> int:
-        """Take over all records and documents of another store that are not here; return how many records are new."""
+    def import_(self, source: Path) -> Copied:
+        """Take over all records and documents of another store that are not here.
+
+        Raises:
+            SpaceMismatch: the other holds records of another encoder, span or dtype; nothing was taken.
+        """
         with Store.open(source) as other:
             return copy(other._shelf, self, None)  # of the same class
 

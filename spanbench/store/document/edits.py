@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from spanbench.errors import UsageError
 
-__all__ = ["check_ids", "deleted", "inserted", "replaced"]
+__all__ = ["Ids", "check_ids", "deleted", "inserted", "replaced"]
 
 Ids = tuple[int, ...]
 

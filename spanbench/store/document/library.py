@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -12,11 +12,12 @@ from spanbench.errors import UsageError
 from spanbench.model.latent import Latent
 from spanbench.model.speak.latent import LatentSession
 from spanbench.point import DTYPE_BYTES, check_choice
-from spanbench.store.disk import Entry, Space, Store
+from spanbench.store.disk import Document, Entry, Space, Store
+from spanbench.store.document.changing import DocumentChanged, retried
 from spanbench.store.document.edited import Edited, edited
-from spanbench.store.document.edits import check_ids, deleted, inserted, replaced
+from spanbench.store.document.edits import Ids, check_ids, deleted, inserted, replaced
 from spanbench.store.document.encoding import encode, sort_spans
-from spanbench.store.document.faults import NotThisModel
+from spanbench.store.document.faults import NotThisModel, check_mixer, taken
 from spanbench.store.document.manifest import Manifest
 from spanbench.store.document.mixing import Rows, make_rows, read_rows, row_entries
 from spanbench.store.document.narrow import Narrowed, narrow, to_raw
@@ -54,34 +55,45 @@ class Library:
         Raises:
             UsageError: it is empty, holds an id outside the vocabulary, or there is one of this name.
         """
+        text = check_ids(name, ids, self.model.shape.vocab)
         if name in self.store.documents():
-            raise UsageError(f"document {name!r}: is there already; edit it, or remove it first")
-        return self._write(name, check_ids(name, ids, self.model.shape.vocab), None)
+            raise taken(name)
+        try:
+            return self._write(name, text, None)
+        except DocumentChanged:
+            raise taken(name) from None
 
     def append(self, name: str, ids: Sequence[int]) -> Edited:
-        """Put ids behind the last."""
-        old = self.manifest(name)
-        return self._write(name, old.ids + self._new(name, ids), old)
+        """Put ids behind the last.
+
+        Like every edit it is made to the document as it is when it is written: where another process changed it meanwhile,
+        it is made again, to what is there then.
+
+        Raises:
+            UsageError: the text is empty, or holds an id outside the vocabulary, or there is no such document.
+            NotThisModel, SpaceMismatch: another encoder wrote the document, or another mixer its rows (with `state`).
+            StoreBusy: others changed the document each time.
+        """
+        new = self._new(name, ids)
+        return self._edit(name, lambda old: old + new)
 
     def replace(self, name: str, position: int, ids: Sequence[int]) -> Edited:
         """Put ids in the place of as many old ones; all must lie inside the document."""
-        old = self.manifest(name)
-        return self._write(name, replaced(name, old.ids, position, self._new(name, ids)), old)
+        new = self._new(name, ids)
+        return self._edit(name, lambda old: replaced(name, old, position, new))
 
     def insert(self, name: str, position: int, ids: Sequence[int]) -> Edited:
         """Put ids in front of the one at a position."""
-        old = self.manifest(name)
-        return self._write(name, inserted(name, old.ids, position, self._new(name, ids)), old)
+        new = self._new(name, ids)
+        return self._edit(name, lambda old: inserted(name, old, position, new))
 
     def delete(self, name: str, position: int, count: int) -> Edited:
         """Take ids out."""
-        old = self.manifest(name)
-        return self._write(name, deleted(name, old.ids, position, count), old)
+        return self._edit(name, lambda old: deleted(name, old, position, count))
 
     def restore(self, name: str) -> Edited:
         """Make what is missing of a document again (evicted records), because it was asked for."""
-        old = self.manifest(name)
-        return self._write(name, old.ids, old)
+        return self._edit(name, lambda old: old)
 
     def remove(self, name: str) -> None:
         """Forget a document; its records stay until they are evicted, for others may use them."""
@@ -93,19 +105,12 @@ class Library:
 
         Raises:
             UsageError: fewer than one pass, or no complete span.
+            NotThisModel, SpaceMismatch: another mixer made the rows that are there.
+            StoreBusy: others changed the document each time.
         """
-        old = self.manifest(name)
         if passes < 1:
             raise UsageError(f"document {name!r}: cannot refine by {passes} passes; take at least 1")
-        if not old.spans:
-            raise UsageError(f"document {name!r}: has no complete span to refine ({len(old.ids)} tokens, spans of {old.span})")
-        self.store.require(self.state_space)
-        source, entries, mixed = self.latents(name), list[Entry](), 0
-        for done in range(passes + 1):
-            rows, made = self._rows(old.ids, source, done)
-            entries, mixed, source = entries + made, mixed + len(made), rows.c_KxZ
-        self.store.commit({self.state_space: entries}, [replace(old, passes=passes, mixer=self.state_space.fingerprint).to_document(name)])
-        return mixed
+        return retried(name, lambda: self._refine(name, passes))
 
     def manifest(self, name: str) -> Manifest:
         """Return what is noted of a document.
@@ -114,7 +119,10 @@ class Library:
             UsageError: there is none of this name.
             NotThisModel: it was written with another encoder, span or element type.
         """
-        held = Manifest.from_document(self.store.document(name))
+        return self._ours(self.store.document(name))
+
+    def _ours(self, document: Document) -> Manifest:
+        name, held = document.name, Manifest.from_document(document)
         ours = (self.u_space.fingerprint, self.u_space.span, self.u_space.dtype)
         if (held.encoder, held.span, held.dtype) != ours:
             theirs = f"encoder {held.encoder[:12]}, span {held.span}, {held.dtype}"
@@ -127,6 +135,12 @@ class Library:
         """Return the spans of a document whose latents are not in the store."""
         keys = span_keys(self.manifest(name).ids, self.model.span)
         return [span for span, has in enumerate(self.store.has(self.u_space, keys)) if not has]
+
+    def incomplete(self) -> dict[str, int]:
+        """Return how many latents are not in the store, of every document of the store that misses any, whoever wrote it."""
+        held = ((name, Manifest.from_document(self.store.document(name))) for name in self.store.documents())
+        gone = ((name, self.store.has(one.u_space, span_keys(one.ids, one.span)).count(False)) for name, one in held)
+        return {name: missing for name, missing in gone if missing}
 
     def latents(self, name: str) -> Tensor:
         """Return a document's latents u (K x Z) as the store holds them, in the model's element type.
@@ -179,9 +193,7 @@ class Library:
             return None
         if use == "u":
             return picked(self.latents(name), keep, f"document {name!r}")
-        if held.mixer not in {None, self.state_space.fingerprint}:
-            ours, theirs = self.state_space.fingerprint[:12], str(held.mixer)[:12]
-            raise NotThisModel(f"document {name!r}: its mixer rows were made by mixer {theirs}; this model is {ours}; take use='u'")
+        check_mixer(name, held.mixer, self.state_space.fingerprint)
         keys = chain_keys(held.ids, held.span, passes)
         return read_state(self.store, self.state_space, name, keys, self.model.head.weight, passes)
 
@@ -196,14 +208,45 @@ class Library:
         if before is not None and held == len(keys):
             return before, []
         with torch.inference_mode():
-            entries, new = row_entries(keys[held:], make_rows(self.model, before, source_KxZ[held:]), self.dtype)
+            entries, new = row_entries(keys[held:], make_rows(self.model, before, source_KxZ[held:], self.dtype), self.dtype)
         return (new if before is None else before.followed_by(new)), entries
 
     def _new(self, name: str, ids: Sequence[int]) -> tuple[int, ...]:
         return check_ids(name, ids, self.model.shape.vocab, "text")
 
-    def _write(self, name: str, ids: tuple[int, ...], old: Manifest | None) -> Edited:
+    def _edit(self, name: str, change: Callable[[Ids], Ids]) -> Edited:
+        """Write what a change makes of a document's ids."""
+
+        def attempt() -> Edited:
+            was = self.store.document(name)
+            return self._write(name, change(self._ours(was).ids), was)
+
+        return retried(name, attempt)
+
+    def _refine(self, name: str, passes: int) -> int:
+        was = self.store.document(name)
+        old = self._ours(was)
+        if not old.spans:
+            raise UsageError(f"document {name!r}: has no complete span to refine ({len(old.ids)} tokens, spans of {old.span})")
+        self._check_state(name, old)
+        source, entries, mixed = self._latents(name, old.ids), list[Entry](), 0
+        for done in range(passes + 1):
+            rows, made = self._rows(old.ids, source, done)
+            entries, mixed, source = entries + made, mixed + len(made), rows.c_KxZ
+        self._commit({self.state_space: entries}, name, replace(old, passes=passes, mixer=self.state_space.fingerprint), was)
+        return mixed
+
+    def _check_state(self, name: str, old: Manifest | None) -> None:
+        """Refuse to write mixer rows beside those of another mixer."""
+        if old is not None:
+            check_mixer(name, old.mixer, self.state_space.fingerprint)
+        self.store.require(self.state_space)
+
+    def _write(self, name: str, ids: Ids, was: Document | None) -> Edited:
         """Store what is not there of a text and its manifest, in one commit."""
+        old = None if was is None else self._ours(was)
+        if self.state:
+            self._check_state(name, old)
         spans = sort_spans(self.store, self.u_space, ids, () if old is None else old.ids)
         exact_KxZ = encode(self.model, [ids[at * self.model.span : (at + 1) * self.model.span] for at in spans.encode])
         kept_KxZ, lost = narrow(exact_KxZ, self.dtype)
@@ -213,8 +256,16 @@ class Library:
         if self.state and spans.keys:
             fresh = dict(zip(keys, kept_KxZ.to(exact_KxZ.dtype), strict=True))
             batches[self.state_space] = self._rows(ids, self._latents(name, ids, fresh), 0)[1]
-        self.store.commit(batches, [self._manifest(ids, lost, old).to_document(name)])
+        self._commit(batches, name, self._manifest(ids, lost, old), was)
         return edited(spans, len(ids) % self.model.span, lost, len(batches.get(self.state_space, ())))
+
+    def _commit(self, batches: Mapping[Space, Sequence[Entry]], name: str, new: Manifest, was: Document | None) -> None:
+        """Write records and manifest, if the document is still what it `was`; all that it stands on counts as used now.
+
+        Raises:
+            DocumentChanged: it is not; nothing was kept.
+        """
+        self.store.commit(batches, [new.to_document(name)])
 
     def _manifest(self, ids: tuple[int, ...], lost: Narrowed, old: Manifest | None) -> Manifest:
         before = Narrowed() if old is None else old.narrowed

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from spanbench.store.disk import Document
+from spanbench.store.disk import CorruptStore, Document, Space
 from spanbench.store.document.narrow import Narrowed
 
 __all__ = ["Manifest"]
@@ -39,6 +39,11 @@ class Manifest:
         """Tokens of the span that is not complete: kept as ids, never encoded."""
         return len(self.ids) % self.span
 
+    @property
+    def u_space(self) -> Space:
+        """Where its latents are."""
+        return Space("u", self.encoder, self.span, self.dtype)
+
     def to_document(self, name: str) -> Document:
         """Return the document as it is stored: ids take 2 bytes each where the largest allows it, else 4."""
         kind = "<u2" if max(self.ids, default=0) < _SMALL else "<u4"
@@ -50,15 +55,20 @@ class Manifest:
 
     @classmethod
     def from_document(cls, document: Document) -> Manifest:
-        """Read what `to_document` wrote."""
-        plain: Mapping[str, Any] = document.manifest
-        ids: Sequence[int] = np.frombuffer(document.ids, dtype=plain["ids"]).tolist()
-        return cls(
-            tuple(ids),
-            plain["encoder"],
-            plain["mixer"],
-            plain["span"],
-            plain["dtype"],
-            plain["passes"],
-            Narrowed.from_json(plain["narrowed"]),
-        )
+        """Read what `to_document` wrote.
+
+        Raises:
+            CorruptStore: something else did.
+        """
+        try:
+            return cls._read(document.manifest, document.ids)
+        except (KeyError, TypeError, ValueError) as error:
+            raise CorruptStore(f"document {document.name!r}: what the store notes of it is no manifest ({error!r}); remove it") from None
+
+    @classmethod
+    def _read(cls, plain: Mapping[str, Any], content: bytes) -> Manifest:
+        ids: list[int] = np.frombuffer(content, dtype=plain["ids"]).tolist()
+        if len(ids) != plain["tokens"]:
+            raise ValueError(f"{len(ids)} ids of {plain['tokens']}")
+        narrowed = Narrowed.from_json(plain["narrowed"])
+        return cls(tuple(ids), plain["encoder"], plain["mixer"], int(plain["span"]), plain["dtype"], int(plain["passes"]), narrowed)

@@ -13,7 +13,7 @@ from spanbench.model.past import KeyValues
 from spanbench.model.speak.extend import mix, put_mixed
 from spanbench.model.speak.latent import LatentSession
 from spanbench.store.disk import Entry, Space, Store
-from spanbench.store.document.narrow import narrow, stacked, to_raw
+from spanbench.store.document.narrow import holds, narrow, stacked, to_raw
 
 __all__ = ["Rows", "make_rows", "read_rows", "row_entries"]
 
@@ -47,15 +47,35 @@ class Rows:
         return put_mixed(session, self.c_KxZ[None], self.pairs())
 
 
-def make_rows(model: Latent, before: Rows | None, u_RxZ: Tensor) -> Rows:
-    """Mix new latents behind the rows that are there, and return the new rows alone."""
+def make_rows(model: Latent, before: Rows | None, u_RxZ: Tensor, dtype: str) -> Rows:
+    """Mix new latents behind the rows that are there, and return the new rows alone.
+
+    Where the store's type is narrower than the model's, each is mixed behind rows as they will be read back, one after the
+    other: else a row would depend on which others were made together with it, and so on the history of edits.
+
+    Raises:
+        UsageError: a key or value that is finite is not in the store's type.
+    """
     held = 0 if before is None else len(before)
     session = LatentSession(model, [0], (held + len(u_RxZ)) * model.span)
     if before is not None:
         before.put(session)
-    c_KxZ = mix(session, u_RxZ[None])[0]
+    if holds(dtype, u_RxZ.dtype) or not session.mixer.caches:
+        c_KxZ = mix(session, u_RxZ[None])[0]
+    else:
+        c_KxZ = torch.cat([_mixed_and_narrowed(session, u_1xZ, dtype) for u_1xZ in u_RxZ.split(1)])
     layers = [torch.stack((cache.k_BxGxTxE[0, :, held:], cache.v_BxGxTxE[0, :, held:])) for cache in session.mixer.caches]
     return Rows(c_KxZ, torch.stack(layers).permute(3, 0, 1, 2, 4) if layers else None)
+
+
+def _mixed_and_narrowed(session: LatentSession, u_1xZ: Tensor, dtype: str) -> Tensor:
+    """Mix one latent, and round its keys and values to the store's type before the next reads them; return c (1 x Z)."""
+    c_1xZ = mix(session, u_1xZ[None])[0]
+    at = session.spans[0] - 1
+    places = [held[0, :, at] for cache in session.mixer.caches for held in (cache.k_BxGxTxE, cache.v_BxGxTxE)]
+    for place_GxE, kept_GxE in zip(places, narrow(torch.stack(places), dtype)[0], strict=True):
+        place_GxE.copy_(kept_GxE)
+    return c_1xZ
 
 
 def row_entries(keys: Sequence[bytes], rows: Rows, dtype: str) -> tuple[list[Entry], Rows]:

@@ -14,7 +14,7 @@ from spanbench.errors import UsageError
 from spanbench.point import DTYPE_BYTES, check_choice
 from spanbench.store.disk import RawTensor
 
-__all__ = ["Narrowed", "dtype_of", "narrow", "stacked", "to_raw"]
+__all__ = ["Narrowed", "dtype_of", "holds", "narrow", "stacked", "to_raw"]
 
 _RAW = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 
@@ -71,6 +71,16 @@ def dtype_of(name: str) -> torch.dtype:
     """
     check_choice("dtype", name, tuple(DTYPE_BYTES))
     return getattr(torch, name)  # type: ignore[no-any-return]  # getattr is untyped
+
+
+def holds(name: str, dtype: torch.dtype) -> bool:
+    """Return whether a store's element type holds every value of another exactly.
+
+    >>> holds("float64", torch.float32), holds("float16", torch.bfloat16)
+    (True, False)
+    """
+    kept = dtype_of(name)
+    return torch.promote_types(kept, dtype) == kept
 
 
 def narrow(exact_KxZ: Tensor, dtype: str) -> tuple[Tensor, Narrowed]:

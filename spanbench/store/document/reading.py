@@ -9,7 +9,7 @@ from torch import Tensor
 
 from spanbench.errors import UsageError
 from spanbench.store.disk import Space, Store
-from spanbench.store.document.faults import MissingLatents
+from spanbench.store.document.faults import MissingLatents, refining, restoring
 from spanbench.store.document.mixing import Rows, read_rows
 from spanbench.store.document.narrow import stacked
 
@@ -25,7 +25,9 @@ def read_latents(store: Store, space: Space, name: str, keys: Sequence[bytes], l
     stored = [key for key in dict.fromkeys(keys) if key not in fresh]
     raws = [record["u"] for record in store.get(space, stored) if record is not None]
     if len(raws) < len(stored):
-        raise MissingLatents(f"document {name!r}: {len(stored) - len(raws)} of its {len(keys)} latents are not in the store; restore it")
+        raise MissingLatents(
+            f"document {name!r}: {len(stored) - len(raws)} of its {len(keys)} latents are not in the store; {restoring(name)}"
+        )
     held = dict(fresh) | dict(zip(stored, stacked(raws, space.dtype, like) if raws else (), strict=True))
     return torch.stack([held[key] for key in keys]) if keys else like.new_empty(0, 0)
 
@@ -39,7 +41,7 @@ def read_state(store: Store, space: Space, name: str, keys: Sequence[bytes], lik
     rows = read_rows(store, space, keys, like)
     if rows is None or len(rows) < len(keys):
         there = 0 if rows is None else len(rows)
-        what, how = (f"of extra pass {passes} ", "refine it") if passes else ("", "write it with state, or restore it")
+        what, how = (f"of extra pass {passes} ", refining(name, passes)) if passes else ("", restoring(name, state=True))
         raise MissingLatents(f"document {name!r}: only the first {there} of its {len(keys)} mixer rows {what}are in the store; {how}")
     return rows
 

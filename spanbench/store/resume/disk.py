@@ -20,7 +20,7 @@ from spanbench.model.speak import Session
 from spanbench.store.disk import CorruptStore, NewerStore, NoStore, StoreFull
 from spanbench.store.document.faults import NotThisModel
 from spanbench.store.keys import arm_fingerprint
-from spanbench.store.resume.snapshot import Snapshot, restore, snapshot
+from spanbench.store.resume.snapshot import Snapshot, check_room, restore, snapshot
 
 __all__ = ["load", "load_with_logits", "path_of", "save"]
 
@@ -65,6 +65,7 @@ def load(model: Model, folder: str | Path, name: str, room: int, *, fingerprint:
     """Return a saved session, bit for bit what it was, with room for `room` more tokens a lane.
 
     Raises:
+        UsageError: less than no room.
         NoStore: there is none of this name.
         NotThisModel: another model wrote it; what it holds is never computed again unasked.
         CorruptStore, NewerStore: the file is not what was written, or a newer version wrote it.
@@ -76,6 +77,7 @@ def load_with_logits(
     model: Model, folder: str | Path, name: str, room: int, *, fingerprint: str | None = None
 ) -> tuple[Session, Tensor | None]:
     """Do what `load` does, and return the logits (B x V) that were saved with the session, too; None where there were none."""
+    check_room(room)
     tensors, lengths = _read(path_of(folder, name), name, fingerprint or arm_fingerprint(model))
     logits = tensors.pop(_LOGITS, None)
     return restore(model, Snapshot(tensors, lengths), room), logits

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from spanbench.model.pair import Model
 from spanbench.model.speak import Session, start_session
-from spanbench.store.disk import CorruptStore
+from spanbench.store.disk import CorruptStore, NoStore
 from spanbench.store.keys import arm_fingerprint, prefix_key
 from spanbench.store.resume.disk import load_with_logits, write
-from spanbench.store.resume.snapshot import Snapshot, restore, snapshot
+from spanbench.store.resume.snapshot import Snapshot, check_room, restore, snapshot
 
 __all__ = ["PrefixCache", "Read"]
 
@@ -25,11 +25,15 @@ _NAME = re.compile(r"prefix-(\d+)-[0-9a-f]+\.safetensors")
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A text that was read: its session, the logits of the next token (1 x V), and how many tokens were known before."""
+    """A text that was read: its session, the logits of the next token (1 x V), and how many tokens were known before.
+
+    `damaged` says of each longer prefix whose file could not be used why; keeping the text again writes them anew.
+    """
 
     session: Session
     logits_1xV: Tensor
     reused: int
+    damaged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +79,31 @@ class PrefixCache:
             self._kept.popitem(last=False)
 
     def known(self, ids: Sequence[int]) -> int:
-        """Return how many of a text's first tokens are known: the longest prefix that was kept."""
+        """Return how many of a text's first tokens are known: the longest prefix that was kept. No file is read, so it may be damaged."""
         return next((length for length, _ in self._candidates(ids)), 0)
 
     def read(self, ids: Sequence[int], room: int) -> Read:
-        """Read a text, from its longest known prefix on, into a session with room for `room` more tokens."""
+        """Read a text, from its longest known prefix on, into a session with room for `room` more tokens.
+
+        A prefix whose file is damaged or was taken away meanwhile costs time and nothing else: the next longest one is taken.
+
+        Raises:
+            UsageError: less than no room.
+            NotThisModel, NewerStore: another model, or a newer version, keeps its prefixes here.
+        """
+        check_room(room)
+        damaged: list[str] = []
         with torch.inference_mode():
             for length, key in self._candidates(ids):
-                session, logits = self._open(length, key, len(ids) - length + room)
+                try:
+                    session, logits = self._open(length, key, len(ids) - length + room)
+                except (CorruptStore, NoStore) as error:
+                    damaged.append(str(error))
+                    continue
                 if length < len(ids):
                     logits = session.read(torch.tensor([list(ids[length:])], device=logits.device))
-                return Read(session, logits, length)
-            return Read(*start_session(self.model, [ids], room), 0)
+                return Read(session, logits, length, tuple(damaged))
+            return Read(*start_session(self.model, [ids], room), 0, tuple(damaged))
 
     def _candidates(self, ids: Sequence[int]) -> Iterator[tuple[int, bytes]]:
         """Yield the kept prefixes of a text, the longest first."""

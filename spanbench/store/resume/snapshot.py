@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from spanbench.errors import UsageError
 from spanbench.model.dense import Dense
 from spanbench.model.pair import Model
 from spanbench.model.past import KeyValues, Past
@@ -15,7 +16,7 @@ from spanbench.model.speak import Session
 from spanbench.model.speak.dense import DenseSession
 from spanbench.model.speak.latent import LatentSession
 
-__all__ = ["Snapshot", "restore", "snapshot"]
+__all__ = ["Snapshot", "check_room", "restore", "snapshot"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,10 @@ def restore(model: Model, kept: Snapshot, room: int) -> Session:
     """Return a session that goes on where the one that was copied stood, with room for `room` more tokens a lane.
 
     Raises:
+        UsageError: less than no room.
         ValueError: the snapshot is of a session of other sizes.
     """
+    check_room(room)
     with torch.inference_mode():
         capacity = max(kept.lengths) + room
         session = DenseSession(model, kept.lengths, capacity) if isinstance(model, Dense) else LatentSession(model, kept.lengths, capacity)
@@ -60,6 +63,16 @@ def restore(model: Model, kept: Snapshot, room: int) -> Session:
                 )
             place.copy_(kept.tensors[name])
     return session
+
+
+def check_room(room: int) -> None:
+    """Refuse a session that would have less room than what it holds takes.
+
+    Raises:
+        UsageError: `room` is negative.
+    """
+    if room < 0:
+        raise UsageError(f"room {room}: a session cannot have room for fewer than 0 more tokens; take 0 or more")
 
 
 def lengths_of(session: Session) -> tuple[int, ...]:
