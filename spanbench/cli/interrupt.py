@@ -8,21 +8,20 @@ at once is safe here, because a record is on the disk before its command goes on
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 
-__all__ = ["INTERRUPTED", "answer_interrupts", "say", "scratch_folder"]
+__all__ = ["INTERRUPTED", "also_on_leaving", "answer_interrupts", "say"]
 
 INTERRUPTED = 130
 
 _SHOW_CURSOR = "\x1b[?25h"
 """A progress bar hides it."""
+
+_on_leaving: list[Callable[[], object]] = []
 
 
 @contextmanager
@@ -42,28 +41,23 @@ def answer_interrupts(*, until_the_end: bool) -> Iterator[None]:
             signal.signal(signal.SIGINT, before)
 
 
-_scratch: list[Path] = []
-"""Folders that must not outlive the process."""
-
-
 @contextmanager
-def scratch_folder(name: str) -> Iterator[Path]:
-    """Yield a new temporary folder, which is gone afterwards: also where SIGINT or SIGTERM ends the process within."""
+def also_on_leaving(call: Callable[[], object]) -> Iterator[None]:
+    """Have a call made where SIGINT or SIGTERM ends the process within: for what must not outlive it, such as a folder."""
+    before: object = None
     try:
         before = signal.getsignal(signal.SIGTERM)
         if before is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, _leave)
     except ValueError:  # not the main thread, which alone gets signals
         before = None
-    folder = Path(tempfile.mkdtemp(prefix=f"spanbench-{name}-"))
-    _scratch.append(folder)
+    _on_leaving.append(call)
     try:
-        yield folder
+        yield
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        _scratch.remove(folder)
+        _on_leaving.remove(call)
         if before is signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def say(line: str) -> None:
@@ -78,7 +72,7 @@ def _leave(_signal: int, _frame: FrameType | None) -> None:
     cursor, start = (_SHOW_CURSOR, "\r\x1b[K") if os.isatty(2) else ("", "")
     try:
         os.write(2, f"{cursor}{start}spanbench: error: interrupted; what was not finished is not kept\n".encode())
-        for folder in _scratch:
-            shutil.rmtree(folder, ignore_errors=True)
+        for call in _on_leaving:
+            call()
     finally:
         os._exit(INTERRUPTED)

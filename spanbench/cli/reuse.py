@@ -13,8 +13,9 @@ import typer
 from spanbench.cli import timing as options
 from spanbench.cli.options import Format, takes_request, without
 from spanbench.cli.output import check_out, progress, put
+from spanbench.cli.scratch import scratch_folder
 from spanbench.cli.values import whole
-from spanbench.errors import UsageError
+from spanbench.errors import SpanbenchError, UsageError
 from spanbench.request import Request
 
 if TYPE_CHECKING:
@@ -27,21 +28,29 @@ DEFAULT_QUERIES = "1,10,100"
 DEFAULT_DOCUMENTS = "1,2,4"
 DEFAULT_QUERY_TOKENS = 64
 MOST_QUERIES = 10**12
+MOST_DOCUMENTS = 10**4
 
 
-def numbers(option: str) -> Any:
-    """Return a parser of ascending whole numbers 'a,b,c', each at least 1."""
+def numbers(option: str, most: int, such_as: str) -> Any:
+    """Return a parser of whole numbers 'a,b,c', each from 1 to `most` and given once, which come out in ascending order."""
     one = whole(option)
 
     def parse(given: str | Sequence[int]) -> tuple[int, ...]:
         if not isinstance(given, str):
             return tuple(given)
-        values = tuple(one(part.strip()) for part in given.split(",") if part.strip())
-        if not values or min(values) < 1 or max(values) > MOST_QUERIES:
-            raise UsageError(f"{option} {given!r}: must be whole numbers from 1 to {MOST_QUERIES:,}, such as {DEFAULT_QUERIES}")
-        return tuple(sorted(set(values)))
+        parts = [part.strip() for part in given.split(",")]
+        values = tuple(one(part) for part in parts) if all(parts) else ()
+        if not values or min(values) < 1 or max(values) > most:
+            raise UsageError(f"{option} {given!r}: must be whole numbers from 1 to {most:,} with a comma between two, such as {such_as}")
+        if twice := next((value for value in values if values.count(value) > 1), None):
+            raise UsageError(f"{option} {given!r}: {twice:,} is given twice; give each number once")
+        return tuple(sorted(values))
 
     return parse
+
+
+queries_of = numbers("--queries", MOST_QUERIES, DEFAULT_QUERIES)
+documents_of = numbers("--documents", MOST_DOCUMENTS, DEFAULT_DOCUMENTS)
 
 
 def rate(given: str | float) -> float:
@@ -57,9 +66,7 @@ def rate(given: str | float) -> float:
 
 Queries = Annotated[
     Any,
-    typer.Option(
-        "--queries", metavar="Q[,Q]", parser=numbers("--queries"), show_default=False, help=f"Queries summed [default: {DEFAULT_QUERIES}]"
-    ),
+    typer.Option("--queries", metavar="Q[,Q]", parser=queries_of, show_default=False, help=f"Queries summed [default: {DEFAULT_QUERIES}]"),
 ]
 QueryTokens = Annotated[
     int,
@@ -71,7 +78,7 @@ QueryTokens = Annotated[
 Documents = Annotated[
     Any,
     typer.Option(
-        "--documents", metavar="D[,D]", parser=numbers("--documents"), show_default=False,
+        "--documents", metavar="D[,D]", parser=documents_of, show_default=False,
         help=f"Documents composed from stored latents [default: {DEFAULT_DOCUMENTS}]",
     ),
 ]  # fmt: skip
@@ -106,7 +113,7 @@ def reuse(
 ) -> None:
     """Set both arms' ways to answer many queries about one document side by side: caches, stored latents, disk and RAM."""
     request = _with_heads(request, kv_heads)
-    queries, documents = numbers("--queries")(queries), numbers("--documents")(documents)
+    queries, documents = queries_of(queries), documents_of(documents)
     _check_files(out, plot)
     from spanbench.cli.guard import check_device
     from spanbench.measure.energy import get_meter
@@ -124,10 +131,11 @@ def reuse(
         tell("counting", 0, 1)
         found = count_reuse(asked)
         if run is not False and refusal is None:
-            found = run_reuse(asked, found, meter_of(meter, asked.point), max_time, progress=tell)
+            with scratch_folder("reuse") as folder:
+                found = run_reuse(asked, found, meter_of(meter, asked.point), max_time, folder, progress=tell)
         elif refusal is not None:
             found = replace(found, notes=(*found.notes, refusal))
-        reference, why = _document_scale(asked, request)
+        reference, why = _document_scale(replace(asked, rate=found.rate), request)
     shown = Shown(found, reference, why)
     _append(out, data(shown))
     _draw(plot, found)
@@ -156,7 +164,13 @@ def _asked(
     if request.batch != 1 or request.largest:
         raise UsageError(f"--batch {request.batch}: reuse reads one document at a time; leave it out")
     longest = max(documents) + (query_tokens - 1) // (request.row_tokens or query_tokens) + 1
-    point, prompt, convention = checked_point(request, times=longest)
+    checked_point(request)
+    try:
+        point, prompt, convention = checked_point(request, times=longest)
+    except SpanbenchError as error:
+        if max(documents) < longest // 2:
+            raise
+        raise UsageError(f"--documents {max(documents):,}: so many documents together cannot be counted ({error})") from None
     if request.prompt is None and prompt.repeats > 1:
         prompt = drawn(prompt, prompt.vocab - 1, request.seed, query_tokens)
         point = replace(point, prompt=prompt.digest)
@@ -188,9 +202,12 @@ def _check_files(out: str | None, plot: str | None) -> None:
     from spanbench.show.reuse import plot_format
 
     plot_format(plot)
+    new = not Path(plot).exists()
     try:
         with Path(plot).open("ab"):
             pass
+        if new:  # a command that fails later leaves none
+            Path(plot).unlink()
     except (OSError, ValueError) as error:
         raise UsageError(f"--plot {plot!r}: cannot be written ({_why(error)}); name a file you may write") from None
 

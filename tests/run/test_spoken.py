@@ -158,7 +158,7 @@ def test_of_a_long_request_beginning_and_end_are_executed_and_element_wise_work_
 
 
 def test_the_bridge_that_cross_attention_replaces_does_no_element_wise_work() -> None:
-    point = Point(resolve("tiny", "lean", 4, {"cross_attention": True}), 9, 4, regimes=("decode",))
+    point = Point(resolve("tiny", "lean", {"cross_attention": True}, 4), 9, 4, regimes=("decode",))
     _, rows = text_of(point)
     counted = spoken(point, "latent", build_pair(point, "meta").latent, "decode", rows)
     assert counted.flops_other["bridge"] == 0

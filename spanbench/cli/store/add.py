@@ -34,6 +34,10 @@ def add(
     document = name if name is not None else (Path(read.prompt.source).stem if request.prompt not in (None, "-") else "document")
     with library(store, read.point, weights, kept, state=bool(state), create=True, limit=limit) as held:
         done = held.add(document, read.ids)
-        missing = {} if limit is None else held.incomplete()
+        missing = {} if held.store.limit is None else held.incomplete()
         note_missing(store, missing)
-        put(render_edit, told_of_edit(store, document, "add", done, read.point, held) | {"limit": limit, "incomplete": missing}, fmt)
+        put(
+            render_edit,
+            told_of_edit(store, document, "add", done, read.point, held) | {"limit": held.store.limit, "incomplete": missing},
+            fmt,
+        )

@@ -95,7 +95,10 @@ def _window(guard: Guard, ways: int, max_seconds: float) -> tuple[float, str]:
     """Return the seconds that a slot should fill, and why joules are left out ('' where they are not)."""
     needed = guard.min_window_s
     if needed * ways * METERED_PASSES > max_seconds:
-        return SHORT, f"{guard.name} needs windows of {needed:g} s, and --max-time has too few; give at least {needed * ways * METERED_PASSES:g} s"
+        return (
+            SHORT,
+            f"{guard.name} needs windows of {needed:g} s, and --max-time has too few; give at least {needed * ways * METERED_PASSES:g} s",
+        )
     return max(SHORT, needed), ""
 
 
@@ -127,6 +130,8 @@ def _joules(rows: Sequence[tuple[float, float | None, str]], refused: str) -> Es
     joules = [value for _, value, _ in rows if value is not None]
     if joules and not refused and len(joules) >= LEAST_WINDOWS:
         return spread(joules)
-    few = f"only {len(joules)} windows of the meter's least length, and a range needs {LEAST_WINDOWS}; give more --max-time" if joules else ""
+    few = (
+        f"only {len(joules)} windows of the meter's least length, and a range needs {LEAST_WINDOWS}; give more --max-time" if joules else ""
+    )
     reasons = [refused, few, *(reason for _, value, reason in rows if value is None), "no meter was asked"]
     return unknown(next(filter(None, reasons)))

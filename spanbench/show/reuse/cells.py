@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from spanbench.judge.stats import Estimate
 from spanbench.show.blocks import Cell
-from spanbench.units import full, ratio_text, short
+from spanbench.units import full, interval, ratio_text, short
 
-__all__ = ["MISSING", "NONE", "figure", "middle", "ratio", "size"]
+__all__ = ["MISSING", "NONE", "ends", "figure", "many", "middle", "ratio", "size"]
 
 MISSING = "–"
 NONE = "0"
@@ -30,6 +30,23 @@ def middle(estimate: Estimate, quantity: str = "seconds") -> str:
     if estimate.value is None:
         return MISSING
     return short(quantity, estimate.value) if estimate.value else NONE
+
+
+def ends(estimate: Estimate, quantity: str = "seconds") -> str:
+    """Return the smallest and the largest slot; nothing at all has none."""
+    if not estimate.value or estimate.low is None or estimate.high is None:
+        return MISSING
+    return interval(quantity, estimate.low, estimate.high)
+
+
+def many(count: int, thing: str) -> str:
+    """Return a number of things.
+
+    >>> many(1, "token"), many(2048, "token"), many(2, "query")
+    ('1 token', '2,048 tokens', '2 queries')
+    """
+    plural = f"{thing[:-1]}ies" if thing.endswith("y") else f"{thing}s"
+    return f"{count:,} {thing if count == 1 else plural}"
 
 
 def ratio(first: float | None, second: float | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spanbench.judge.reuse import Memory, Reuse
+from spanbench.judge.reuse import Choice, Memory, Reuse
 from spanbench.show.blocks import Row, Table
 from spanbench.show.reuse.cells import MISSING, figure, ratio, size
 from spanbench.units import short
@@ -33,41 +33,47 @@ def edit_table(found: Reuse) -> Table:
 
 
 def composition_table(found: Reuse) -> Table:
-    """Return a query behind several documents."""
+    """Return a query behind several documents: in an order that is new to both arms, and in one that both keep."""
     rows = [
-        Row(
-            (
-                f"{one.documents:,}",
-                f"{one.latents:,}",
-                f"{one.tokens:,}",
-                figure(one.flops_u),
-                figure(one.flops_dense),
-                ratio(one.flops_dense, one.flops_u),
-            )
-        )
+        Row((
+            f"{one.documents:,}", f"{one.latents:,}", f"{one.tokens:,}",
+            *(figure(value).short for value in (one.flops_u, one.flops_first)), ratio(one.flops_first, one.flops_u),
+            *(figure(value).short for value in (one.flops_state, one.flops_kv, one.flops_dense)),
+        ))
         for one in found.compositions
-    ]
-    columns = ("documents", "latents", "tokens", "u, mixed anew\nFLOP", "dense, read anew\nFLOP", "dense ÷ u")
-    return Table(columns, tuple(rows), "Counted: one query behind several stored documents")
+    ]  # fmt: skip
+    columns = (
+        "docs",
+        "latents",
+        "tokens",
+        "u,\nmixed",
+        "dense, 1st\nKV kept",
+        "dense\n÷ u",
+        "order kept:\nmixer KV",
+        "dense\nKV",
+        "dense\nanew",
+    )
+    return Table(columns, tuple(rows), "Counted: FLOP of one query behind several stored documents")
 
 
 def choice_table(found: Reuse) -> Table:
     """Return a query that reads some of the stored latents."""
-    last = found.choices[-1] if found.choices else None
+    whole = found.choices[-1].flops_state
     rows = [
         Row((
-            f"{one.latents:,}", figure(one.flops_u), figure(one.flops_state),
-            _saved(one.flops_state + one.flops_choosing, last.flops_state if last else 0),
+            f"{one.latents:,}", figure(one.flops_u), figure(one.flops_state), _saved(one, whole),
             figure(one.flops_choosing), MISSING if one.change is None else f"{one.change:.2g}",
         ))
         for one in found.choices
     ]  # fmt: skip
-    columns = ("latents\nread", "from u\nFLOP", "u + mixer KV\nFLOP", "of it\nsaved", "to choose\nFLOP", "largest change\nof a logit")
+    columns = ("latents\nread", "from u\nFLOP", "u + mixer KV\nFLOP", "of it\nsaved", "to choose\nFLOP", "from u: largest\nlogit change")
     return Table(columns, tuple(rows), "Sparse activation: the k nearest latents instead of all")
 
 
-def _saved(value: int, whole: int) -> str:
-    return f"{100 * (1 - value / whole):.2f}%" if whole else MISSING
+def _saved(one: Choice, whole: int | None) -> str:
+    if one.flops_state is None or one.flops_choosing is None or not whole:
+        return MISSING
+    return f"{100 * (1 - (one.flops_state + one.flops_choosing) / whole):.2f}%"
 
 
 def memory_table(found: Reuse) -> Table:

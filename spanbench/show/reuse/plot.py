@@ -23,7 +23,16 @@ LOOKS: dict[str, tuple[str, Role]] = {
     "latent-u": ("latent, u on disk", "joules"),
     "latent-state": ("latent, u + mixer KV", "latent"),
 }
-"""One curve for strategies of equal FLOPs; in seconds the disk's is not drawn."""
+"""One curve for strategies of equal FLOPs."""
+
+TIMED: dict[str, tuple[str, Role]] = {
+    "dense": ("dense, no cache", "documents"),
+    "dense-kv-ram": ("dense, KV in RAM", "token"),
+    "latent": ("latent, no store", "cells"),
+    "latent-u": ("latent, u on disk", "joules"),
+    "latent-state": ("latent, u + mixer KV", "latent"),
+}
+"""In seconds disk and memory differ: one of each two is drawn, under its own name (there are five looks for curves)."""
 
 
 def plot_format(path: str) -> Drawn:
@@ -59,10 +68,13 @@ def pictures(found: Reuse) -> Iterator[Picture]:
 
 def _picture(found: Reuse, quantity: Literal["flops", "seconds"], label: str, source: Literal["counted", "modelled"]) -> Picture:
     point, most = found.point, max(found.queries)
-    curves = [_curve(found.strategy(name), text, role, _counts(found.queries), quantity, source) for name, (text, role) in LOOKS.items()]
+    curves = [
+        _curve(found.strategy(name), text, role, _counts(found.queries), quantity, source)
+        for name, (text, role) in _looks(quantity).items()
+    ]
     caption = {
         "counted": f"Source: counted (closed form). Convention {found.convention}.",
-        "modelled": "Source: modelled from measured medians, once + queries × warm query; in seconds “KV in RAM” is that alone.",
+        "modelled": "Source: modelled from measured medians, once + queries × warm query; dense tokens and KV on disk are in the table.",
     }[source]
     return Picture(
         name=f"reuse-{quantity}",
@@ -76,6 +88,10 @@ def _picture(found: Reuse, quantity: Literal["flops", "seconds"], label: str, so
         y=Axis(label, quantity),
         curves=tuple(curve for curve in curves if curve.marks),
     )
+
+
+def _looks(quantity: str) -> dict[str, tuple[str, Role]]:
+    return LOOKS if quantity == "flops" else TIMED
 
 
 def _counts(queries: Sequence[int]) -> list[int]:
@@ -97,7 +113,7 @@ def _curve(one: Strategy, label: str, role: Role, counts: Sequence[int], quantit
 def _described(found: Reuse, quantity: str) -> str:
     most = max(found.queries)
     told = []
-    for name, (label, _) in LOOKS.items():
+    for name, (label, _) in _looks(quantity).items():
         one = found.strategy(name)
         cost = one.flops(most) if quantity == "flops" else one.seconds(most)
         if cost is not None:

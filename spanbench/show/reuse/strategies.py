@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from spanbench.judge.reuse import BreakEven, Reuse, Strategy
+from spanbench.judge.reuse.breakeven import NOT_TOLD
 from spanbench.show.blocks import Row, Table
-from spanbench.show.reuse.cells import MISSING, figure, middle, size
+from spanbench.show.reuse.cells import MISSING, ends, figure, many, middle, size
+from spanbench.show.reuse.sources import energy_source
 from spanbench.units import interval, short
 
-__all__ = ["BASELINE_NAMES", "break_table", "cost_table", "crossover_table", "sum_tables", "time_table"]
+__all__ = ["BASELINE_NAMES", "break_table", "cost_table", "crossover_table", "once_table", "sum_tables", "time_table"]
 
 BASELINE_NAMES = {
     "dense": "dense, no cache",
@@ -29,6 +31,10 @@ CROSSED = {
     ("latent-state", "latent"): "u + mixer KV / no store",
 }
 """What is loaded, and what is computed instead."""
+
+BREAK = "Break-even: fewest queries; (to n): no dearer up to n"
+UNTOLD = "~"
+"""The ranges of the slots overlap."""
 
 
 def cost_table(found: Reuse) -> Table:
@@ -50,22 +56,37 @@ def cost_table(found: Reuse) -> Table:
     return Table(columns, tuple(rows), "Counted: what each strategy costs once, and each query")
 
 
-def time_table(found: Reuse) -> Table:
-    """Return measured times and joules: the first token of the first query (cold) and of each later one (warm)."""
-    columns = ("strategy", "document\nonce", "query 1:\nfirst token", "later ones:\nfirst token", "from–to", "joules\na query")
-    return Table(columns, tuple(_timed(one) for one in found.strategies), "Measured: medians, and the range of the later queries")
+def once_table(found: Reuse) -> Table:
+    """Return measured times of reading and keeping the document, and of the first token of the first query (cold)."""
+    columns = ("strategy", "document\nonce", "from–to", "query 1:\nfirst token", "from–to")
+    return Table(
+        columns, tuple(_once(one) for one in found.strategies), "Measured: the document, read and kept; modelled: the first query behind it"
+    )
 
 
-def _timed(one: Strategy) -> Row:
-    first, warm = one.first_token_seconds, one.query.seconds
+def _once(one: Strategy) -> Row:
+    first, both = one.first_token_seconds, one.seconds_range(1)
     cold = MISSING if first is None else short("seconds", first)
-    ends = MISSING if warm.low is None or warm.high is None else interval("seconds", warm.low, warm.high)
-    return Row((one.label, middle(one.once.seconds), cold, middle(warm), ends, middle(one.query.joules, "joules")))
+    return Row((one.label, middle(one.once.seconds), ends(one.once.seconds), cold, MISSING if both is None else interval("seconds", *both)))
+
+
+def time_table(found: Reuse) -> Table:
+    """Return measured times and joules of each later query (warm), whose first token is all that it wants."""
+    columns = ("strategy", "first token", "from–to", "joules", "from–to")
+    joules = any(one.query.joules.value is not None for one in found.strategies)
+    by = f"; joules {energy_source(found)}, by {found.energy.by}" if joules and found.energy else ""
+    title = f"Measured: each later query, medians and ranges of slots{by}"
+    return Table(columns, tuple(_warm(one) for one in found.strategies), title)
+
+
+def _warm(one: Strategy) -> Row:
+    seconds, joules = one.query.seconds, one.query.joules
+    return Row((one.label, middle(seconds), ends(seconds), middle(joules, "joules"), ends(joules, "joules")))
 
 
 def sum_tables(found: Reuse) -> Iterator[Table]:
     """Yield what the document and Q queries cost together: FLOPs, and seconds where they were measured."""
-    names = tuple(f"{count:,} {'query' if count == 1 else 'queries'}" for count in found.queries)
+    names = tuple(many(count, "query") for count in found.queries)
     flops = [Row((one.label, *(figure(one.flops(count)) for count in found.queries))) for one in found.strategies]
     yield Table(("FLOP", *names), tuple(flops), "Counted: the document and all its queries together")
     if not found.timed:
@@ -81,9 +102,8 @@ def break_table(found: Reuse) -> Table:
     timed = {(one.strategy, one.baseline): one for one in found.break_even if one.quantity == "seconds"}
     rows = [Row((*_pair(one), _when(one), *((_when(timed[one.strategy, one.baseline]),) if timed else ()))) for one in counted]
     columns = ("strategy", "no dearer than", "in FLOPs", *(("in seconds",) if timed else ()))
-    return Table(
-        columns, tuple(rows), "Break-even: the smallest number of queries; (to n): no dearer up to n alone", frozenset({0, 1, 2, 3})
-    )
+    title = f"{BREAK}; ~: too close" if timed else BREAK
+    return Table(columns, tuple(rows), title, frozenset({0, 1, 2, 3}))
 
 
 def _pair(one: BreakEven) -> tuple[str, str]:
@@ -91,9 +111,15 @@ def _pair(one: BreakEven) -> tuple[str, str]:
 
 
 def _when(one: BreakEven) -> str:
-    if one.queries is not None:
+    if one.queries is None:
+        return _never(one) if one.reason.startswith("never") else UNTOLD if one.reason == NOT_TOLD else MISSING
+    if one.low == one.high:  # in FLOPs both are None
         return f"{one.queries:,}"
-    return f"never (to {figure(one.ahead_through).short})" if one.ahead_through else "never" if one.reason.startswith("never") else MISSING
+    return f"{one.queries:,} ({one.low:,}–{one.high:,})"
+
+
+def _never(one: BreakEven) -> str:
+    return f"never (to {figure(one.ahead_through).short})" if one.ahead_through else "never"
 
 
 def crossover_table(found: Reuse) -> Table:

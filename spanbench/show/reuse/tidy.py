@@ -7,6 +7,7 @@ from typing import Any
 
 from spanbench.judge.reuse import Cost, Reuse, Strategy
 from spanbench.judge.stats import Estimate
+from spanbench.show.reuse.sources import energy_source
 
 __all__ = ["tidy"]
 
@@ -32,12 +33,16 @@ def _row(
 
 def _rows(found: Reuse) -> Iterator[dict[str, Any]]:
     for strategy in found.strategies:
-        yield from _strategy(strategy, found.queries)
+        yield from _strategy(strategy, found)
     for even in found.break_even:
         source = "counted" if even.quantity == "flops" else "modelled"
         yield _row(
             "break_even", even.strategy, f"queries:{even.quantity}", even.queries, against=even.baseline, source=source, reason=even.reason
-        )
+        ) | {"low": even.low, "high": even.high}
+        yield _row(
+            "break_even", even.strategy, f"ahead_through:{even.quantity}", even.ahead_through, against=even.baseline, source=source,
+            reason=None if even.ahead_through else "it is told only where each query costs more, and the first few do not",
+        )  # fmt: skip
     for cross in found.crossovers:
         yield _row("crossover", cross.stored, "read_bytes", cross.read_bytes, against=cross.computed)
         yield _row("crossover", cross.stored, "saved_flops", cross.saved_flops, against=cross.computed)
@@ -53,26 +58,29 @@ def _rows(found: Reuse) -> Iterator[dict[str, Any]]:
     yield from _document(found)
 
 
-def _strategy(one: Strategy, queries: tuple[int, ...]) -> Iterator[dict[str, Any]]:
+def _strategy(one: Strategy, found: Reuse) -> Iterator[dict[str, Any]]:
     yield _row("strategy", one.name, "stored_bytes", one.stored_bytes)
     yield _row("strategy", one.name, "read_bytes", one.read_bytes)
     yield _row("strategy", one.name, "disk_bytes", one.disk_bytes, source="measured", reason=one.disk_reason)
     for part, cost in (("once", one.once), ("query", one.query)):
-        yield from _cost(one.name, part, cost)
-    for count in queries:
+        yield from _cost(one.name, part, cost, energy_source(found))
+    for count in found.queries:
         yield _row("strategy", one.name, f"flops after {count}", one.flops(count))
-        yield _row("strategy", one.name, f"seconds after {count}", one.seconds(count), source="modelled", reason=_why(one, count))
+        low, high = one.seconds_range(count) or (None, None)
+        row = _row("strategy", one.name, f"seconds after {count}", one.seconds(count), source="modelled", reason=_why(one, count))
+        yield row | {"low": low, "high": high}
 
 
 def _why(one: Strategy, count: int) -> str | None:
     return None if one.seconds(count) is not None else one.query.seconds.reason or one.once.seconds.reason
 
 
-def _cost(name: str, part: str, cost: Cost) -> Iterator[dict[str, Any]]:
+def _cost(name: str, part: str, cost: Cost, energy: str) -> Iterator[dict[str, Any]]:
     yield _row("strategy", name, f"{part}:flops", cost.flops)
     yield _row("strategy", name, f"{part}:bytes_moved", cost.bytes_moved)
+    yield _row("strategy", name, f"{part}:weight_bytes", cost.weight_bytes)
     yield _estimate(name, f"{part}:seconds", cost.seconds, "measured")
-    yield _estimate(name, f"{part}:joules", cost.joules, "estimated")
+    yield _estimate(name, f"{part}:joules", cost.joules, energy)
 
 
 def _estimate(name: str, quantity: str, found: Estimate, source: str) -> dict[str, Any]:
@@ -85,12 +93,16 @@ def _document(found: Reuse) -> Iterator[dict[str, Any]]:
         for quantity in ("position", "tokens", "encoded", "found", "mixed", "flops_u", "flops_state", "flops_kv", "flops_anew"):
             yield _row("edit", edit.name, quantity, getattr(edit, quantity))
     for composed in found.compositions:
-        for quantity in ("latents", "tokens", "flops_u", "flops_dense"):
+        for quantity in ("latents", "tokens", "flops_u", "flops_state", "flops_first", "flops_kv", "flops_dense"):
             yield _row("composition", f"{composed.documents} documents", quantity, getattr(composed, quantity))
     for choice in found.choices:
         for quantity in ("flops_u", "flops_state", "flops_choosing"):
-            yield _row("choice", f"{choice.latents} latents", quantity, getattr(choice, quantity))
-        yield _row("choice", f"{choice.latents} latents", "change", choice.change, source="measured", reason=choice.reason)
+            value = getattr(choice, quantity)
+            yield _row("choice", f"{choice.latents} latents", quantity, value, reason=choice.reason if value is None else None)
+        for quantity in ("change", "kl", "same_choice"):
+            value = getattr(choice, quantity)
+            told = int(value) if isinstance(value, bool) else value
+            yield _row("choice", f"{choice.latents} latents", quantity, told, source="measured", reason=choice.reason)
     for memory in found.memory:
         yield _row("memory", memory.name, "bytes", memory.bytes, reason=memory.reason if memory.bytes is None else None)
         yield _row("memory", memory.name, "disk_bytes", memory.disk_bytes, source="measured", reason=memory.reason)

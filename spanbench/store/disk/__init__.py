@@ -3,10 +3,10 @@
 Bytes in, bytes out: nothing here imports torch.
 """
 
-from spanbench.store.disk.audit import Audit, Finding
 from spanbench.store.disk.entry import Document, Entry, JsonValue, Kind, RawTensor, Space
 from spanbench.store.disk.evict import Freed
 from spanbench.store.disk.faults import CorruptStore, NewerStore, NoStore, SpaceMismatch, StaleDocument, StoreBusy, StoreFull
+from spanbench.store.disk.finding import Audit, Finding
 from spanbench.store.disk.rebuild import audit_folder
 from spanbench.store.disk.stats import SpaceStats, Stats
 from spanbench.store.disk.store import Store

@@ -11,59 +11,30 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from spanbench.store.disk.audit_papers import audit_papers
 from spanbench.store.disk.faults import NoStore
+from spanbench.store.disk.finding import Audit, Finding
 from spanbench.store.disk.folder import leftovers, shard_names
 from spanbench.store.disk.index import ROWS, ShardRow, hash_of
-from spanbench.store.disk.shard import Shard, read_layout
+from spanbench.store.disk.shard import SUFFIX, Layout, Shard, read_layout
 from spanbench.store.disk.shelf import Held, Shelf
 
-__all__ = ["Audit", "Finding", "adopt", "audit"]
+__all__ = ["adopt", "audit"]
 
 UNNAMED = "the index does not name it: its writer was killed, it was merged into another, or it is no shard of this store"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is not as it should be.
-
-    `harm` is False for what no record needs, such as the files of a writer that was killed. `lost` counts records of the index whose
-    bytes are gone; `repaired` says whether the store is right again without them.
-    """
-
-    where: str
-    what: str
-    harm: bool = True
-    lost: int = 0
-    repaired: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Audit:
-    """What `verify` saw: how many shards and records are as they should be, and what is not."""
-
-    shards: int
-    records: int
-    raw_bytes: int
-    findings: tuple[Finding, ...]
-
-    @property
-    def harmed(self) -> bool:
-        """Whether something is wrong that was not repaired."""
-        return any(finding.harm and not finding.repaired for finding in self.findings)
-
-    @property
-    def lost(self) -> int:
-        """Records that are gone."""
-        return sum(finding.lost for finding in self.findings)
-
-
-@dataclass(frozen=True, slots=True)
 class _Seen:
-    """One shard held against the index: its whole records that belong in the index, how many were lost, and what is wrong."""
+    """One shard held against the index: its whole records that belong in the index, how many were lost, and what is wrong.
+
+    `moved`: the file is not this shard at all, but gone or another one; its records may be in a file of another name.
+    """
 
     whole: tuple[Held, ...]
     lost: int
     wrong: str
+    moved: bool = False
 
     @property
     def nbytes(self) -> int:
@@ -105,17 +76,33 @@ def _audit(shelf: Shelf, *, repair: bool) -> Audit:
         shards, places = shelf.index.shards(), _Places(shelf)
         known = {shard.id for shard in shards}
     findings: list[Finding] = []
+    moved: list[tuple[ShardRow, _Seen, list[int]]] = []
     records = raw_bytes = good = 0
     for shard in shards:
-        seen = _seen(shelf, shard, places.of(shard.id))
+        live = places.of(shard.id)
+        seen = _seen(shelf, shard, live)
         if seen.wrong and not repair and not _still_there(shelf, shard):
             continue  # another process merged it meanwhile
         records, raw_bytes, good = records + len(seen.whole), raw_bytes + seen.nbytes, good + (not seen.wrong)
-        if seen.wrong:
+        if seen.moved:
+            moved.append((shard, seen, list(live.values())))
+        elif seen.wrong:
             findings.append(_put_right(shelf, shard, seen) if repair else Finding(shelf.path(shard.name).name, seen.wrong, lost=seen.lost))
+    if repair:
+        for shard, _, _ in moved:
+            shelf.index.clear_records(shard.id)
+            shelf.index.drop_shard(shard.id)  # a file of its name is another shard, and adopted as that below
     findings += _strays(shelf, places, known, repair=repair)
     findings += _orphans(shelf, repair=repair)
+    findings += [_told_of_moved(shelf, *one, repair=repair) for one in moved]
+    findings += audit_papers(shelf, repair=repair)
     return Audit(good, records, raw_bytes, tuple(findings))
+
+
+def _told_of_moved(shelf: Shelf, shard: ShardRow, seen: _Seen, hashes: list[int], *, repair: bool) -> Finding:
+    """Tell of a shard that is not where it was; once all files are taken in, what is still not there is lost."""
+    lost = sum(not shelf.index.has_hash(hashed) for hashed in hashes) if repair else seen.lost
+    return Finding(shelf.path(shard.name).name, seen.wrong, lost=lost, repaired=repair)
 
 
 def _still_there(shelf: Shelf, shard: ShardRow) -> bool:
@@ -129,20 +116,28 @@ def _seen(shelf: Shelf, shard: ShardRow, live: dict[int, int]) -> _Seen:
     try:
         file = shelf.shard(shard)
     except OSError as error:
-        return _Seen((), len(live), f"cannot be read ({error.strerror}); {len(live):,} records are gone")
+        return _Seen((), len(live), f"cannot be read ({error.strerror}); {len(live):,} records are not where they were", moved=True)
+    records = list(file.all_records())
+    agreeing = {row for row, record in enumerate(records) if row in live and hash_of(shard.space, record.key) == live[row]}
+    if not any(records[row].whole for row in agreeing) and (other := _other(file)) is not None:
+        return _Seen((), len(live), f"is another shard, of {other.space} and {other.rows:,} rows", moved=True)
     beyond = sum(row >= shard.rows for row in live)
-    counted = (
-        not beyond and len(live) == shard.rows - shard.dead
-    )  # else rows of the index are lost, and every whole record belongs back into it
-    whole, torn, strange = [], 0, 0
-    for row, record in enumerate(file.all_records()):
-        agrees = row in live and hash_of(shard.space, record.key) == live[row]
-        if record.whole and (row in live or not counted):
-            whole.append(Held(record, shard.written))
-            strange += not agrees
-        elif row in live:
-            torn += 1
-    return _Seen(tuple(whole), torn, _wrong(file, torn, strange + beyond, counted=counted))
+    whole = [row for row, record in enumerate(records) if record.whole]
+    strange = sum(row in live and row not in agreeing for row in whole)
+    # Where rows of the index are lost, or say another thing than the file, every whole record belongs back into it.
+    counted = not beyond and len(live) == shard.rows - shard.dead
+    kept = [row for row in whole if row in live or strange or not counted]
+    torn = sum(row in live and not record.whole for row, record in enumerate(records))
+    held = tuple(Held(records[row], shard.written) for row in kept)
+    return _Seen(held, torn, _wrong(file, torn, strange + beyond, counted=counted))
+
+
+def _other(file: Shard) -> Layout | None:
+    """Return what a file's own header says where that is not what the index says, and some record is whole by it."""
+    own = None if file.as_written else read_layout(file.path)
+    if own is None:
+        return None
+    return own if any(record.whole for record in Shard(file.path, own).all_records()) else None
 
 
 def _wrong(file: Shard, torn: int, disagreed: int, *, counted: bool) -> str:
@@ -194,9 +189,20 @@ def _orphans(shelf: Shelf, *, repair: bool) -> Iterator[Finding]:
     with shelf.index.told():
         named = {shard.name for shard in shelf.index.shards()}
     for name in shard_names(shelf.folder):
-        if name not in named and name not in shelf.gone:
-            taken = adopt(shelf, name) if repair else None
-            yield Finding(shelf.path(name).name, taken or UNNAMED, harm=False, repaired=taken is not None)
+        if name not in named and f"{name}{SUFFIX}" not in shelf.gone:
+            strange = _strange(shelf, name)
+            taken = adopt(shelf, name) if repair and not strange else None
+            yield Finding(shelf.path(name).name, taken or strange or UNNAMED, harm=False, repaired=taken is not None)
+
+
+def _strange(shelf: Shelf, name: str) -> str:
+    """Say whose a shard is that this store cannot take in, since its records are of another encoder, span or dtype; else nothing."""
+    layout = read_layout(shelf.path(name))
+    with shelf.index.told():
+        bound = [] if layout is None else shelf.index.spaces().values()
+    if layout is None or layout.space in [space for space, _ in bound] or not shelf.bound(layout.space.kind):
+        return ""
+    return f"holds {layout.space}, which this store does not: it is another store's, and is left alone"
 
 
 def adopt(shelf: Shelf, name: str) -> str | None:
@@ -216,6 +222,6 @@ def adopt(shelf: Shelf, name: str) -> str | None:
     else:
         if fresh:
             shelf.write(number, layout.space, layout.fields, fresh)
-        shelf.let_go(name)
+        shelf.let_go(f"{name}{SUFFIX}")
     torn = sum(not record.whole for record in records)
     return f"{len(fresh):,} of its records were not in the index, and are now" + (f"; {torn:,} were torn" if torn else "")

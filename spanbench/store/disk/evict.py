@@ -121,7 +121,8 @@ def _sweep(shelf: Shelf) -> int:
         named = shelf.named()
         shards = [path for name in shard_names(shelf.folder) if (path := shelf.path(name)).name not in named]
         papers = [shelf.folder / name for name in paper_names(shelf.folder) if name not in named]
-        ours = [path for path in shards if read_layout(path) is not None] + [path for path in papers if read_paper(path) is not None]
+        held = [space for space, _ in shelf.index.spaces().values()]
+        ours = [path for path in shards if (layout := read_layout(path)) is not None and layout.space in held] + [path for path in papers if read_paper(path) is not None]
         gone = [*leftovers(shelf.folder), *ours]
         for path in gone:
             path.unlink(missing_ok=True)

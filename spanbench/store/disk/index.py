@@ -293,6 +293,10 @@ class Index:
                 raise self.damaged("a record's hash or place is no number that was written")
             yield hashed, place
 
+    def has_hash(self, hashed: int) -> bool:
+        """Return whether any record has this hash."""
+        return self._one("SELECT EXISTS(SELECT 1 FROM records WHERE hash=?)", (hashed,)) > 0
+
     def clear_records(self, shard: int) -> None:
         """Take all records of a shard away, whatever their keys: reads the whole index."""
         self._db.execute("DELETE FROM records WHERE place BETWEEN ? AND ?", (shard * ROWS, (shard + 1) * ROWS - 1))
@@ -311,7 +315,7 @@ class Index:
         Raises:
             CorruptStore: it is not what was written.
         """
-        if not _storable(name):
+        if not _encodes(name):
             return None
         row = self._db.execute("SELECT manifest, ids, crc FROM documents WHERE name=?", (name,)).fetchone()
         if row is None:
@@ -334,7 +338,7 @@ class Index:
 
     def remove_document(self, name: str) -> bool:
         """Take a document away; whether there was one."""
-        return _storable(name) and self._db.execute("DELETE FROM documents WHERE name=?", (name,)).rowcount > 0
+        return _encodes(name) and self._db.execute("DELETE FROM documents WHERE name=?", (name,)).rowcount > 0
 
     # ---- limit ------------------------------------------------------------------------------------------------------
 
@@ -359,7 +363,7 @@ class Index:
                 bare.execute(statement)
             for table, columns in (("spaces", 3), ("documents", 6)):
                 rows = self._db.execute(f"SELECT * FROM {table}")  # noqa: S608  # names that stand here
-                bare.executemany(f"INSERT INTO {table} VALUES({','.join('?' * columns)})", rows)  # noqa: S608
+                bare.executemany(f"INSERT INTO {table} VALUES({','.join('?' * columns)})", rows)
             return int(bare.execute("PRAGMA page_count").fetchone()[0]) * PAGE
 
 
@@ -379,9 +383,9 @@ def _number(value: object) -> int:
     return value
 
 
-def _storable(name: str) -> bool:
-    """Whether a name can be a document's: SQLite takes no lone surrogates."""
-    return name.isprintable()
+def _encodes(name: str) -> bool:
+    """Whether SQLite can be asked for a name: it takes no lone surrogates, as Python makes of arguments that are no UTF-8."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 @lru_cache(maxsize=64)

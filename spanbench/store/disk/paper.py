@@ -26,10 +26,11 @@ VERSION = "1"
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """What a document's file holds; `written` is the store's tick then, which tells the newer of two."""
+    """What a document's file holds; `written` is the store's tick then, which tells the newer of two, `size` the file's bytes."""
 
     document: Document
     written: int
+    size: int
 
 
 def manifest_text(document: Document) -> str:
@@ -90,4 +91,4 @@ def read_paper(path: Path) -> Paper | None:
         whole = _header(document.name, about["manifest"], document.ids, written) == content[:length]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):  # whatever is not as `write_paper` writes it
         return None
-    return Paper(document, written) if whole else None
+    return Paper(document, written, len(content)) if whole else None

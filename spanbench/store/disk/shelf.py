@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spanbench.errors import SpanbenchError, UsageError
-from spanbench.store.disk.entry import Document, Field, Space
+from spanbench.store.disk.entry import Document, Field, Kind, Space
 from spanbench.store.disk.faults import NoStore, StaleDocument, StoreFull
 from spanbench.store.disk.index import ROWS, Index, ShardRow, layout_of, row_of, shard_of
 from spanbench.store.disk.paper import manifest_text, write_paper
@@ -129,6 +129,12 @@ class Shelf:
     def space(self, space: Space) -> tuple[int, tuple[Field, ...]] | None:
         """Return a space's number and its records' fields; None where the store has no record of it."""
         return next(((number, fields) for number, (known, fields) in self.index.spaces().items() if known == space), None)
+
+    def bound(self, kind: Kind) -> list[Space]:
+        """Return the spaces of a kind that the store is bound to: all that have records, and while there are documents all it had."""
+        held = {shard.space for shard in self.index.shards() if shard.dead < shard.rows}
+        kept = bool(self.index.documents())
+        return [one for number, (one, _) in self.index.spaces().items() if one.kind == kind and (kept or number in held)]
 
     def space_for(self, space: Space, fields: tuple[Field, ...]) -> int:
         """Return the number of a space for records of these fields, a new one where there is none yet.

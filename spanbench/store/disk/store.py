@@ -10,10 +10,11 @@ from types import TracebackType
 from typing import Literal, TypeVar
 
 from spanbench.errors import UsageError, suggest
-from spanbench.store.disk.audit import Audit, audit
+from spanbench.store.disk.audit import audit
 from spanbench.store.disk.entry import KEY_BYTES, Document, Entry, Field, JsonValue, RawTensor, Space
 from spanbench.store.disk.evict import Freed, collect, least
 from spanbench.store.disk.faults import CorruptStore, NoStore, SpaceMismatch, StoreBusy, StoreFull
+from spanbench.store.disk.finding import Audit
 from spanbench.store.disk.folder import open_index
 from spanbench.store.disk.index import ShardRow
 from spanbench.store.disk.packing import check_name, prepared, runs, tensors
@@ -144,16 +145,22 @@ class Store:
 
     def _check_limit(self, packed: Sequence[tuple[Space, tuple[Field, ...], dict[bytes, Record]]]) -> None:
         limit = self.limit
+        if limit is None:
+            return
         size = sum(sum(field.nbytes for field in fields) * len(records) for _, fields, records in packed)
-        if limit is not None and size > limit * KEPT_SHARE:
-            raise StoreFull(f"{str(self._shelf.folder)!r}: {size:,} bytes at once do not fit the limit of {limit:,}; raise it")
+        beside = least(self._shelf)
+        if size + beside > limit * KEPT_SHARE:
+            raise StoreFull(
+                f"{str(self._shelf.folder)!r}: {size:,} bytes at once, beside {beside:,} of documents and index, do not fit the limit "
+                f"of {limit:,}; raise it"
+            )
 
     def _keep_limit(self) -> None:
         limit = self.limit
         if limit is None or self._shelf.nbytes <= limit:
             return
         with suppress(StoreBusy, StoreFull):  # what was put is kept all the same, and the next put will try again
-            collect(self._shelf, max(int(limit * KEPT_SHARE), min(limit, least(self._shelf))))
+            collect(self._shelf, max(int(limit * KEPT_SHARE), least(self._shelf)))
 
     def get(self, space: Space, keys: Sequence[bytes]) -> list[Mapping[str, RawTensor] | None]:
         """Return the records of some keys, None for each that is not there; their bytes are those that were stored.
@@ -260,10 +267,7 @@ class Store:
             self._check_bound(space)
 
     def _check_bound(self, space: Space) -> None:
-        index = self._shelf.index
-        held = {shard.space for shard in index.shards() if shard.dead < shard.rows}
-        kept = bool(index.documents())
-        known = [one for number, (one, _) in index.spaces().items() if one.kind == space.kind and (kept or number in held)]
+        known = self._shelf.bound(space.kind)
         if known and space not in known:
             raise SpaceMismatch(
                 f"{str(self._shelf.folder)!r} holds {'; '.join(map(str, known))}; asked for was {space}: "

@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from spanbench.store.disk import StoreBusy
+from spanbench.store.disk import StaleDocument, StoreBusy
 
 __all__ = ["TRIES", "retried"]
 
 T = TypeVar("T")
-
-
-class DocumentChanged(StoreBusy):
-    """Another process changed a document between its reading and its writing."""
-
 
 TRIES = 100
 """How often a change is made again; each time, another process's change went through."""
@@ -29,6 +24,6 @@ def retried(name: str, change: Callable[[], T]) -> T:
     for _ in range(TRIES):
         try:
             return change()
-        except DocumentChanged:
+        except StaleDocument:
             continue
     raise StoreBusy(f"document {name!r}: was changed by others {TRIES} times meanwhile, and this change is not made; try again")

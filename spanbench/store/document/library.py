@@ -12,8 +12,8 @@ from spanbench.errors import UsageError
 from spanbench.model.latent import Latent
 from spanbench.model.speak.latent import LatentSession
 from spanbench.point import DTYPE_BYTES, check_choice
-from spanbench.store.disk import Document, Entry, Space, Store
-from spanbench.store.document.changing import DocumentChanged, retried
+from spanbench.store.disk import Document, Entry, Space, StaleDocument, Store
+from spanbench.store.document.changing import retried
 from spanbench.store.document.edited import Edited, edited
 from spanbench.store.document.edits import Ids, check_ids, deleted, inserted, replaced
 from spanbench.store.document.encoding import encode, sort_spans
@@ -60,7 +60,7 @@ class Library:
             raise taken(name)
         try:
             return self._write(name, text, None)
-        except DocumentChanged:
+        except StaleDocument:
             raise taken(name) from None
 
     def append(self, name: str, ids: Sequence[int]) -> Edited:
@@ -263,9 +263,12 @@ class Library:
         """Write records and manifest, if the document is still what it `was`; all that it stands on counts as used now.
 
         Raises:
-            DocumentChanged: it is not; nothing was kept.
+            StaleDocument: it is not; nothing was kept.
         """
-        self.store.commit(batches, [new.to_document(name)])
+        used = {self.u_space: span_keys(new.ids, new.span)}
+        if new.mixer is not None:
+            used[self.state_space] = [key for done in range(new.passes + 1) for key in chain_keys(new.ids, new.span, done)]
+        self.store.commit(batches, [new.to_document(name)], expected={name: was}, used=used)
 
     def _manifest(self, ids: tuple[int, ...], lost: Narrowed, old: Manifest | None) -> Manifest:
         before = Narrowed() if old is None else old.narrowed

@@ -186,7 +186,9 @@ def test_evicted_latents_are_missed_by_name_and_made_again_only_when_asked() -> 
 def test_state_that_was_never_stored_is_not_made_unasked() -> None:
     with library(MODEL) as books:
         books.add("d", text(22, VOCAB))
-        with pytest.raises(MissingLatents, match="only the first 0 of its 5 mixer rows are in the store; .* edit STORE d --restore --state makes"):
+        with pytest.raises(
+            MissingLatents, match="only the first 0 of its 5 mixer rows are in the store; .* edit STORE d --restore --state makes"
+        ):
             books.session("d", 1, use="state")
 
 
