@@ -202,12 +202,18 @@ def _freed(document: Mapping[str, Any]) -> Iterator[Text | Table]:
         yield Text(
             f"{visible(name)} has no latent of {missing:,} spans any more; spanbench store edit --restore encodes them again.", hang=2
         )
+    if document["limit"] and document["bytes_after"] > document["limit"]:
+        yield Text(f"Over the limit of {document['limit']:,} bytes, by {document['bytes_after'] - document['limit']:,}.", "note", hang=2)
     if document["damaged"]:
         yield Text(f"{document['damaged']:,} shards are not whole and were left as they are; spanbench store verify tells more.", "note")
 
 
 def _copied(document: Mapping[str, Any]) -> Iterator[Text | Table]:
     yield Text(f"{document['records']:,} records of {visible(document['source'])} are new in {visible(document['target'])}.")
+    if document["documents"]:
+        yield Text(f"New documents: {', '.join(map(visible, document['documents']))}.", hang=2)
+    for name in document["differing"]:
+        yield Text(f"{visible(name)} was not copied: {visible(document['target'])} has other content of this name.", "note", hang=2)
 
 
 # ---- how far one encoder's latents stand for another's --------------------------------------------------------------

@@ -66,8 +66,10 @@ def test_an_answer_behind_a_stored_document_is_that_of_reading_it_all(cli: Cli, 
     said = cli.data("generate", *MODEL, "--prompt", tmp_path / "whole.txt", "--arm", "latent", "--generate", "6", "--format", "json")
     assert asked["ids"] == json.loads(said)["latent"]["ids"][0]
     assert asked["use"] == ("state" if state else "u")
-    assert (asked["spans_found"], asked["spans_encoded"]) == (12, 1)
-    assert (asked["rows_found"], asked["rows_mixed"]) == ((12, 1) if state else (0, 13))
+    assert (asked["spans_found"], asked["spans_encoded"]) == (12, 2)  # 98 + 12 + 5 of the answer that are read close 14
+    assert (asked["rows_found"], asked["rows_mixed"]) == ((12, 2) if state else (0, 14))
+    short = data(cli, "query", tmp_path / "s", "fox", *MODEL, "--text", "And the dog?", "--generate", "1")
+    assert (short["spans_encoded"], short["rows_mixed"], short["flops_say"]) == (1, 1 if state else 13, 0)
     assert asked["flops_open"] + asked["flops_read"] < asked["flops_anew"]
     read, whole = (counted(cli, tmp_path / "whole.txt", tokens) for tokens in (98, 110))
     assert asked["flops_anew"] == whole["total"]
@@ -120,6 +122,15 @@ def test_another_encoder_span_or_type_is_refused_with_exit_code_3(cli: Cli, stor
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
+        (("add", "--name", "", "--text", "x"), "--name '': is empty; give a name of at least one character"),
+        (("add", "--name", " ", "--text", "x"), "--name ' ': is empty"),
+        (("add", "--name", "\udcff", "--text", "x"), "--name '\\udcff': is no text in this terminal's encoding"),
+        (("add", "--name", "b", "--text", "\udcff\udcfe"), "--text '\\udcff\\udcfe': is no text in this terminal's encoding"),
+        (("add", "--name", "fox", "--text", "x"), "document 'fox': is there already"),
+        (("query", "\udcff", "--text", "x"), "DOC '\\udcff': is no text in this terminal's encoding"),
+        (("query", "fox", "--text", "\udcff"), "--text '\\udcff': is no text"),
+        (("edit", "fox", "--append", "--text", "\udcff"), "--text '\\udcff': is no text"),
+        (("edit", "\udcff", "--append", "--text", "x"), "DOC '\\udcff': is no text"),
         (("edit", "fox", "--replace", "97", "--text", "long"), "positions within 0 .. 97"),
         (("edit", "fox", "--insert", "99", "--text", "x"), "cannot insert at 99 of 98 tokens"),
         (("edit", "fox", "--delete", "0", "--count", "98"), "leaves it empty"),
@@ -174,6 +185,32 @@ def test_gc_evicts_down_to_a_limit_and_says_which_documents_miss_spans(cli: Cli,
     freed = data(cli, "gc", store, "--limit", str(before - 600))
     assert freed["bytes_after"] <= before - 600
     assert freed["evicted"] == freed["incomplete"]["fox"] == data(cli, "list", store)["documents"][0]["missing"] > 0
+
+
+def test_add_says_which_documents_its_limit_has_cost_spans(cli: Cli, store: Path) -> None:
+    limit = data(cli, "list", store)["disk_bytes"]
+    ran = run(cli, "add", store, "--name", "more", *MODEL, "--text", "0123456789abcdef", "--limit", str(limit), "--format", "json")
+    assert ran.code == 0
+    missing = json.loads(ran.out)["incomplete"]
+    assert set(missing) == {"fox"}
+    assert f"fox: the limit has evicted {missing['fox']} of its spans; spanbench store edit {store} fox --restore" in ran.err
+    assert data(cli, "list", store)["documents"][0]["missing"] == missing["fox"]
+
+
+def test_another_mixer_changes_no_document_with_state(cli: Cli, tmp_path: Path) -> None:
+    data(cli, "add", tmp_path / "s", "--name", "fox", *MODEL, "--text", TEXT, "--state")
+    other = ("--set", "mixer.layers=1")
+    for command in (("edit", "--append", "--text", "more"), ("query", "--text", "x"), ("edit", "--restore"), ("edit", "--refine", "1")):
+        assert "mixer" in refused(cli, command[0], tmp_path / "s", "fox", *MODEL, *other, *command[1:], code=3)
+    data(cli, "query", tmp_path / "s", "fox", *MODEL, *other, "--no-state", "--text", "x", "--generate", "1")
+    assert data(cli, "query", tmp_path / "s", "fox", *MODEL, "--text", "x", "--generate", "1")["use"] == "state"
+
+
+def test_a_hint_is_a_command_that_mends_it(cli: Cli, store: Path) -> None:
+    line = refused(cli, "query", store, "fox", *MODEL, "--state", "--text", "x", code=3)
+    assert "spanbench store edit STORE fox --restore --state makes them again" in line
+    assert data(cli, "edit", store, "fox", *MODEL, "--restore", "--state")["mixed"] == 12
+    assert data(cli, "query", store, "fox", *MODEL, "--state", "--text", "x", "--generate", "1")["use"] == "state"
 
 
 def test_export_and_import_carry_documents_to_another_store(cli: Cli, store: Path, tmp_path: Path) -> None:

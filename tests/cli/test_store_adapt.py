@@ -95,6 +95,7 @@ def test_a_map_needs_two_encoders_and_one_in_each_store(cli: Cli, tmp_path: Path
     assert "there is nothing to adapt" in refused(cli, "adapt", one, one)
     [shard] = other.glob("*.safetensors")
     shutil.copy(shard, one)
+    (one / "index.sqlite").unlink()  # a rebuilt index takes in every shard that it finds
     cli("store", "verify", one, "--repair")
     assert "adapt needs a store of one encoder" in refused(cli, "adapt", one, other, code=3)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanbench.judge.reuse import Cost, Strategy, break_even, break_even_seconds, crossover
+from spanbench.judge.reuse import Cost, Strategy, break_even, break_even_seconds, crossover, overlap
 from spanbench.judge.stats import Estimate
 
 MANY = 400
@@ -43,6 +43,49 @@ def test_numbers_beyond_doubles_break_even_exactly() -> None:
     big = 2**70
     assert break_even(strategy("a", big + 1, 0), strategy("b", 0, big)).queries == 2
     assert break_even(strategy("a", big, 0), strategy("b", 0, big)).queries == 1
+
+
+def ranged(name: str, once: tuple[float, float, float], query: tuple[float, float, float]) -> Strategy:
+    """Return a strategy of which each cost is its median between two ends."""
+    costs = [Cost(0, 0, Estimate(middle, low, high)) for low, middle, high in (once, query)]
+    return Strategy(name, name, "latent", "disk", costs[0], costs[1], 0, 0)
+
+
+def test_queries_whose_ranges_overlap_have_no_break_even_in_seconds() -> None:
+    zero = (0.0, 0.0, 0.0)
+    found = break_even_seconds(ranged("a", (1, 1, 1), (2, 3, 5)), ranged("b", zero, (4, 6, 7)))
+    assert found.queries is found.low is found.high is None
+    assert found.reason == "about the same: the ranges of a query's seconds overlap"
+    apart = break_even_seconds(ranged("a", (1, 1, 1), (2, 3, 4)), ranged("b", zero, (4, 6, 7)))
+    assert apart.queries == 1
+
+
+SIXTEENTHS = st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(0, 40)).map(lambda three: tuple(sorted(three)))
+
+
+@given(SIXTEENTHS, SIXTEENTHS, SIXTEENTHS, SIXTEENTHS)
+def test_a_break_even_in_seconds_has_the_range_that_any_times_within_the_slots_ranges_give(
+    once: tuple[float, ...], query: tuple[float, ...], other_once: tuple[float, ...], other_query: tuple[float, ...]
+) -> None:
+    found = break_even_seconds(ranged("a", once, query), ranged("b", other_once, other_query))  # type: ignore[arg-type]  # three each
+    if found.queries is None or query[2] >= other_query[0]:
+        return
+    ends = [
+        break_even(strategy("a", first, each), strategy("b", theirs, their_each)).queries
+        for first in once for each in query for theirs in other_once for their_each in other_query
+    ]  # fmt: skip
+    assert None not in ends
+    assert (found.low, found.high) == (min(ends), max(ends))  # type: ignore[type-var]  # no None is in it
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low <= found.queries <= found.high
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "shared"), [((0, 2), (1, 3), True), ((0, 1), (1, 2), False), ((1, 1), (0, 2), True), ((2, 3), (0, 1), False)]
+)
+def test_ranges_that_touch_at_an_end_do_not_overlap(first: tuple[float, float], second: tuple[float, float], shared: bool) -> None:
+    assert overlap(first, second) is overlap(second, first) is shared
 
 
 def test_what_was_not_measured_has_no_break_even_in_seconds() -> None:

@@ -16,20 +16,27 @@ from spanbench.count.reuse.counted import counted_reuse
 from spanbench.count.reuse.edits import edits
 from spanbench.errors import CountMismatch
 from spanbench.judge.reuse import Reuse
+from spanbench.judge.stats import Estimate
 from spanbench.measure.energy import NullMeter
 from spanbench.model.pair import Pair, build_pair
+from spanbench.model.speak import start_session
 from spanbench.model.speak.latent import LatentSession
 from spanbench.point import Point
 from spanbench.presets import ALLOCATIONS, resolve
 from spanbench.prompt import load_prompt
 from spanbench.run.reuse import Asked, count_reuse, drawn, run_reuse
 from spanbench.run.reuse.checked import held, holds_extension, holds_from_u, work_of_reading
+from spanbench.run.reuse.clocked import _joules, time_once
 from spanbench.run.reuse.faults import DifferentAnswers
 from spanbench.run.reuse.reading import read_from_u
+from spanbench.run.reuse.shaped import kv_file_bytes
 from spanbench.run.reuse.timed import check_answers
-from spanbench.run.reuse.ways import ways_of
+from spanbench.run.reuse.ways import Way, ways_of
+from spanbench.show.reuse.verdict import sentences
+from spanbench.store import keys
 from spanbench.store.disk import Store
 from spanbench.store.document import Library
+from spanbench.store.resume import save
 from tests.shapes import kinds, seeded_ids, seeded_point
 
 QUICK = range(40)
@@ -120,9 +127,9 @@ def asked_of(allocation: str = "lean", tokens: int = 42, span: int = 8, query: i
 
 
 @pytest.fixture(scope="module")
-def found() -> Reuse:
-    asked = asked_of()
-    return run_reuse(asked, count_reuse(asked), NullMeter(), 0.5, progress=lambda *_: None)
+def found(tmp_path_factory: pytest.TempPathFactory) -> Reuse:
+    asked, folder = asked_of(), tmp_path_factory.mktemp("files")
+    return run_reuse(asked, count_reuse(asked), NullMeter(), 0.5, folder, progress=lambda *_: None)
 
 
 @pytest.mark.parametrize(("tokens", "query"), [(42, 11), (40, 3), (5, 2), (8, 1)])
@@ -179,13 +186,77 @@ def test_a_run_measures_every_strategy_and_keeps_the_counts(found: Reuse) -> Non
 
 def test_files_hold_what_was_counted_and_little_more(found: Reuse) -> None:
     sizes = {one.name: (one.bytes, one.disk_bytes) for one in found.memory if one.disk_bytes is not None}
-    assert set(sizes) == {"dense KV, MHA (4 heads)", "mixer KV", "latents u", "tokens"}
+    assert set(sizes) == {"dense KV, MHA (4 heads)", "dense KV, GQA (1 head)", "mixer KV", "latents u", "tokens"}
     for counted, written in sizes.values():
         assert counted is not None
         assert written is not None
         assert counted <= written
     assert sizes["tokens"][0] == sizes["tokens"][1] == 84
     assert sizes["dense KV, MHA (4 heads)"][1] < 1.1 * 2 * 2 * 42 * 64 * 8
+    grouped = sizes["dense KV, GQA (1 head)"][1]
+    assert grouped is not None
+    assert 2 * 2 * 42 * 16 * 8 <= grouped < 1.1 * 2 * 2 * 42 * 16 * 8
+
+
+def test_a_file_of_a_caches_shape_is_as_large_as_the_file_of_the_model_that_has_it(tmp_path: Path) -> None:
+    asked = asked_of(tokens=80)
+    token = replace(asked.point.shape.token, kv_heads=2)
+    grouped = replace(asked.point, shape=replace(asked.point.shape, token=token))
+    with torch.inference_mode():
+        session, _ = start_session(build_pair(grouped).token, [list(asked.prompt.ids[0])], 0)
+        real = save(session, tmp_path, "document").stat().st_size
+        shaped = kv_file_bytes(asked.point, 2, tmp_path)
+    assert abs(real - shaped) <= 16  # the checksum's digits
+    assert not list((tmp_path / "shaped").iterdir())
+
+
+def test_reading_the_document_hashes_no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = asked_of()
+    with torch.inference_mode():
+        ways = ways_of(build_pair(asked.point), asked, tmp_path)
+        monkeypatch.setattr(keys, "_fingerprint", lambda *_: pytest.fail("weights are hashed where a strategy is timed"))
+        for way in ways.values():
+            if way.once is not None:
+                way.once()
+                way.once()
+            way.ask(torch.tensor([asked.query()[0]]))
+
+
+def test_a_query_from_u_reads_the_open_ids_from_the_store(tmp_path: Path) -> None:
+    asked = asked_of()
+    other = replace(asked, prompt=replace(asked.prompt, ids=((*asked.prompt.ids[0][:-1], (asked.prompt.ids[0][-1] + 1) % 256),)))
+    query, pair = torch.tensor([asked.query()[0]]), build_pair(asked.point)
+    with torch.inference_mode():
+        ways = ways_of(pair, asked, tmp_path)
+        once = ways["latent-u"].once
+        assert once is not None
+        once()
+        before = ways["latent-u"].ask(query)
+        with Store.open(tmp_path / "u" / "1") as store:
+            Library(store, pair.latent, "float64").replace("document", 41, [other.prompt.ids[0][-1]])
+        after = ways["latent-u"].ask(query)
+        expected, _ = pair.latent.prefill(torch.cat((torch.tensor(other.prompt.ids), query), 1))
+    assert not torch.equal(before, after)
+    assert_close(after, expected)
+
+
+def test_joules_of_fewer_than_three_windows_are_null_with_a_reason() -> None:
+    rows = [(1.0, 5.0, ""), (1.0, 6.0, "")]
+    few = _joules(rows, "")
+    assert few.value is None
+    assert few.reason
+    assert "only 2 windows" in few.reason
+    assert _joules([*rows, (1.0, 9.0, "")], "") == Estimate(6.0, 5.0, 9.0)
+    assert _joules([(1.0, None, "asleep")] * 4, "").reason == "asleep"
+    assert _joules([*rows] * 4, "too short").reason == "too short"
+
+
+def test_a_document_is_read_at_least_twice_so_that_there_is_a_range() -> None:
+    read: list[int] = []
+    found = time_once(Way(lambda: read.append(1), lambda ids: ids), 3, 0.0)
+    assert len(read) == 2
+    assert found.value is not None
+    assert time_once(Way(None, lambda ids: ids), 3, 0.0) == Estimate(0.0, 0.0, 0.0)
 
 
 def test_reading_all_latents_changes_nothing_and_fewer_something(found: Reuse) -> None:
@@ -195,10 +266,11 @@ def test_reading_all_latents_changes_nothing_and_fewer_something(found: Reuse) -
     assert all(choice.change is not None and choice.change > 0 and choice.kl is not None and choice.kl >= 0 for choice in fewer)
 
 
-def test_a_query_that_closes_no_span_chooses_no_latents() -> None:
+def test_a_query_that_closes_no_span_chooses_no_latents(tmp_path: Path) -> None:
     asked = asked_of(query=2)
-    ran = run_reuse(asked, count_reuse(asked), NullMeter(), 0.1, progress=lambda *_: None)
+    ran = run_reuse(asked, count_reuse(asked), NullMeter(), 0.1, tmp_path, progress=lambda *_: None)
     assert {choice.change for choice in ran.choices} == {None}
+    assert not any("Reading" in line for line in sentences(ran))
     assert all(choice.reason and "closes no span" in choice.reason for choice in ran.choices)
 
 

@@ -16,7 +16,7 @@ EDIT: dict[str, Any] = {
 QUERY: dict[str, Any] = {
     "store": "s", "document": "a", "use": "u", "tokens": 64, "query_tokens": 4, "spans_found": 8, "spans_encoded": 0, "rows_found": 0,
     "rows_mixed": 8, "flops_open": 30, "flops_read": 20, "flops_say": 5, "flops_anew": 100, "ids": [27, 65], "text": "\x1bA",
-    "dtype": "float32", "point": {},
+    "dtype": "float32", "point": {}, "passes": 0,
 }  # fmt: skip
 
 

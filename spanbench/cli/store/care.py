@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 
 __all__ = ["DamagedStore", "gc", "listing", "remove", "verify"]
 
+NOTED = frozenset({"encoder", "span", "dtype", "ids", "tokens", "spans", "open", "mixer"})
+"""What a document's manifest has at least."""
+
 Repair = Annotated[bool, typer.Option("--repair", help="Put right what can be; no whole record is lost by it")]
+
+
+class UnknownDocument(SpanbenchError):
+    """A document's manifest is not one that the store's commands write."""
+
+    exit_code: ClassVar[int] = 3
 
 
 class DamagedStore(SpanbenchError):
@@ -41,7 +50,8 @@ def listing(store: Folder, fmt: Format = "table") -> None:
             for one in stats.spaces
         ]  # fmt: skip
         documents = [_listed(held, held.document(name)) for name in held.documents()]
-        sizes = {"raw_bytes": stats.raw_bytes, "disk_bytes": stats.disk_bytes, "index_bytes": stats.index_bytes}
+        sizes: dict[str, int | None] = {"raw_bytes": stats.raw_bytes, "disk_bytes": stats.disk_bytes, "index_bytes": stats.index_bytes}
+        sizes |= {"document_bytes": stats.document_bytes, "limit": held.limit}
         put(render_list, {"store": store, "documents": documents, "spaces": spaces, "records": stats.records, **sizes}, fmt)
 
 
@@ -51,6 +61,8 @@ def _listed(store: Store, document: Document) -> dict[str, Any]:
     from spanbench.store.spans import ids_of, span_keys
 
     plain: dict[str, Any] = dict(document.manifest)
+    if not plain.keys() >= NOTED:
+        raise UnknownDocument(f"document {document.name!r}: was not written by spanbench store; spanbench store remove forgets it")
     space: Space = Space("u", plain["encoder"], plain["span"], plain["dtype"])
     held = store.has(space, span_keys(ids_of(document.ids, plain["ids"]), plain["span"]))
     return {
@@ -95,4 +107,4 @@ def gc(store: Folder, limit: Limit = None, fmt: Format = "table") -> None:
             "evicted": freed.evicted, "leftovers": freed.leftovers, "bytes_before": freed.bytes_before, "bytes_after": freed.bytes_after,
             "shards_before": freed.shards_before, "shards_after": freed.shards_after, "damaged": freed.damaged,
         }  # fmt: skip
-        put(render_freed, {"store": store, "limit": limit, **counts, "incomplete": incomplete}, fmt)
+        put(render_freed, {"store": store, "limit": freed.limit, **counts, "incomplete": incomplete}, fmt)

@@ -70,6 +70,10 @@ def edit(
     wants_text = operation not in {"delete", "restore", "refine"}
     if not wants_text and (text is not None or request.prompt is not None):
         raise UsageError(f"--{operation}: takes no text")
+    if not wants_text and request.tokens is not None:
+        raise UsageError(
+            f"--tokens {request.tokens}: --{operation} takes no text{'; --count says how many' if operation == 'delete' else ''}"
+        )
     if refined is not None:
         _refine(request, store, doc, refined, state, weights, kept, fmt)
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from spanbench.cli.options import Format
 from spanbench.cli.output import put
 from spanbench.cli.store.options import Folder
 from spanbench.show.store import render_copied
+
+if TYPE_CHECKING:
+    from spanbench.store.disk import Copied
 
 __all__ = ["export", "import_"]
 
@@ -24,7 +27,7 @@ def export(store: Folder, target: Target, fmt: Format = "table") -> None:
 
     with Store.open(Path(store)) as held:
         copied = held.export(Path(target))
-    put(render_copied, {"source": store, "target": target, "records": copied}, fmt)
+    put(render_copied, _told(store, target, copied), fmt)
 
 
 def import_(store: Folder, source: Source, fmt: Format = "table") -> None:
@@ -33,4 +36,9 @@ def import_(store: Folder, source: Source, fmt: Format = "table") -> None:
 
     with Store.open(Path(store), create=True) as held:
         copied = held.import_(Path(source))
-    put(render_copied, {"source": source, "target": store, "records": copied}, fmt)
+    put(render_copied, _told(source, store, copied), fmt)
+
+
+def _told(source: str, target: str, copied: Copied) -> dict[str, object]:
+    documents = {"documents": list(copied.documents), "differing": list(copied.differing)}
+    return {"source": source, "target": target, "records": copied.records, **documents}

@@ -1,8 +1,9 @@
 """Edits of a document that was kept: which spans are encoded and what of the state is made anew, beside the dense arm's KV.
 
 An edit at token p leaves the spans before ⌊p/S⌋ alone. A latent depends on its own span only, so of the spans behind p those
-that still hold the same tokens are found by content; mixer rows are contextual, so all from ⌊p/S⌋ on are made anew. A kept session also holds the open window behind the last row:
-where that row is made anew, so are bridge and window; an edit in the open span makes the window's rows from there on anew.
+that still hold the same tokens are found by content; mixer rows are contextual, so all from ⌊p/S⌋ on are made anew. A kept
+session also holds the open window behind the last row: where that row is made anew, so are the bridge's slots and the window;
+an edit in the open span makes the window's rows from there on anew.
 """
 
 from __future__ import annotations

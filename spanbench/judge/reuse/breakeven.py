@@ -53,10 +53,9 @@ def break_even_seconds(strategy: Strategy, baseline: Strategy) -> BreakEven:
     A null with its reason where one of the two was not measured, or where the ranges of a query overlap: which of the two
     is quicker for many queries is not told then.
     """
-    ends = [_corners(one) for one in (strategy, baseline)]
-    if ends[0] is None or ends[1] is None:
+    mine, other = _corners(strategy), _corners(baseline)
+    if mine is None or other is None:
         return BreakEven(strategy.name, baseline.name, "seconds", None, "not measured")
-    mine, other = ends
     if overlap((mine.least[1], mine.most[1]), (other.least[1], other.most[1])):
         return BreakEven(strategy.name, baseline.name, "seconds", None, NOT_TOLD)
     found = _named(strategy, baseline, "seconds", mine.middle, other.middle)

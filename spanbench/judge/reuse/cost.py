@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Literal
 
 from spanbench.judge.stats import Estimate, unknown
@@ -83,7 +84,7 @@ class Strategy:
         return self.seconds(1)
 
 
-def overlap(first: tuple[float, float], second: tuple[float, float]) -> bool:
+def overlap(first: tuple[float, float] | tuple[Fraction, Fraction], second: tuple[float, float] | tuple[Fraction, Fraction]) -> bool:
     """Tell whether two ranges share more than an end: the slots do not tell which of the two is less."""
     return first[0] < second[1] and second[0] < first[1]
 

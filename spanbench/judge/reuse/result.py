@@ -17,7 +17,7 @@ SCHEMA = "reuse/1"
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What one edit of the document costs before the next query; nobody speaks, so no head row and no decoder runs.
+    """What one edit of the document costs before the next query; nobody speaks, so no head row runs.
 
     Attributes:
         name: what is done; `position` the first token that it touches.

@@ -108,10 +108,10 @@ def _heading(found: Reuse) -> Iterator[Text]:
     yield Text(f"spanbench reuse · preset {point['preset']}, allocation {point['allocation']} · {how}", "title")
     spans = point["tokens"] // point["span"]
     complete, read = many(spans, "complete span"), many(found.query_tokens, "token")
-    yield Text(
-        f"a document of {many(point['tokens'], 'token')}, {complete} of {point['span']:,}; each query reads {read} behind it and wants one · "
-        f"{point['device']}, {point['dtype']}"
+    text = (
+        f"a document of {many(point['tokens'], 'token')}, {complete} of {point['span']:,}; each query reads {read} behind it and wants one"
     )
+    yield Text(f"{text} · {point['device']}, {point['dtype']}")
 
 
 def _no_choice(found: Reuse) -> Iterator[str]:

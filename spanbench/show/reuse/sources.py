@@ -7,13 +7,13 @@ from typing import Any
 
 from spanbench.judge.reuse import Reuse
 
-__all__ = ["NO_METER", "energy_source", "sourced"]
+__all__ = ["FIELDS", "NO_METER", "energy_source", "sourced"]
 
 NO_METER = "estimated"
 """What joules that are not there are called: the weakest claim that a meter makes."""
 
-_FIELDS: Mapping[str, Mapping[str, str]] = {
-    "edits": dict.fromkeys(("encoded", "found", "mixed", "flops_u", "flops_state", "flops_kv", "flops_anew"), "counted"),
+FIELDS: Mapping[str, Mapping[str, str]] = {
+    "edits": dict.fromkeys(("tokens", "encoded", "found", "mixed", "flops_u", "flops_state", "flops_kv", "flops_anew"), "counted"),
     "compositions": dict.fromkeys(("latents", "tokens", "flops_u", "flops_state", "flops_first", "flops_kv", "flops_dense"), "counted"),
     "choices": dict.fromkeys(("flops_u", "flops_state", "flops_choosing"), "counted")
     | dict.fromkeys(("change", "kl", "same_choice"), "measured"),
@@ -30,7 +30,7 @@ def energy_source(found: Reuse) -> str:
 
 def sourced(plain: dict[str, Any], found: Reuse) -> None:
     """Put `sources` into every row of the JSON document: the field, and where its figure comes from."""
-    for table, sources in _FIELDS.items():
+    for table, sources in FIELDS.items():
         for row in plain[table]:
             row["sources"] = dict(sources)
     for row in plain["break_even"]:

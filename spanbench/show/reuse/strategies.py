@@ -74,8 +74,8 @@ def time_table(found: Reuse) -> Table:
     """Return measured times and joules of each later query (warm), whose first token is all that it wants."""
     columns = ("strategy", "first token", "from–to", "joules", "from–to")
     joules = any(one.query.joules.value is not None for one in found.strategies)
-    by = f"; joules {energy_source(found)}, by {found.energy.by}" if joules and found.energy else ""
-    title = f"Measured: each later query, medians and ranges of slots{by}"
+    source = f"; joules {energy_source(found)}" if joules else ""
+    title = f"Measured: each later query, medians and ranges of slots{source}"
     return Table(columns, tuple(_warm(one) for one in found.strategies), title)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from spanbench.judge.reuse import Cost, Reuse, Strategy
+from spanbench.judge.reuse import Choice, Cost, Reuse, Strategy
 from spanbench.judge.stats import Estimate
-from spanbench.show.reuse.sources import energy_source
+from spanbench.show.reuse.cells import many
+from spanbench.show.reuse.sources import FIELDS, energy_source
 
 __all__ = ["tidy"]
 
@@ -90,19 +91,21 @@ def _estimate(name: str, quantity: str, found: Estimate, source: str) -> dict[st
 
 def _document(found: Reuse) -> Iterator[dict[str, Any]]:
     for edit in found.edits:
-        for quantity in ("position", "tokens", "encoded", "found", "mixed", "flops_u", "flops_state", "flops_kv", "flops_anew"):
+        for quantity in ("position", *FIELDS["edits"]):
             yield _row("edit", edit.name, quantity, getattr(edit, quantity))
     for composed in found.compositions:
-        for quantity in ("latents", "tokens", "flops_u", "flops_state", "flops_first", "flops_kv", "flops_dense"):
-            yield _row("composition", f"{composed.documents} documents", quantity, getattr(composed, quantity))
+        for quantity in FIELDS["compositions"]:
+            yield _row("composition", many(composed.documents, "document"), quantity, getattr(composed, quantity))
     for choice in found.choices:
-        for quantity in ("flops_u", "flops_state", "flops_choosing"):
-            value = getattr(choice, quantity)
-            yield _row("choice", f"{choice.latents} latents", quantity, value, reason=choice.reason if value is None else None)
-        for quantity in ("change", "kl", "same_choice"):
-            value = getattr(choice, quantity)
-            told = int(value) if isinstance(value, bool) else value
-            yield _row("choice", f"{choice.latents} latents", quantity, told, source="measured", reason=choice.reason)
+        yield from _choice(choice)
     for memory in found.memory:
-        yield _row("memory", memory.name, "bytes", memory.bytes, reason=memory.reason if memory.bytes is None else None)
+        yield _row("memory", memory.name, "bytes", memory.bytes)
         yield _row("memory", memory.name, "disk_bytes", memory.disk_bytes, source="measured", reason=memory.reason)
+
+
+def _choice(choice: Choice) -> Iterator[dict[str, Any]]:
+    for quantity, source in FIELDS["choices"].items():
+        value = getattr(choice, quantity)
+        told = int(value) if isinstance(value, bool) else value
+        reason = choice.reason if value is None else None
+        yield _row("choice", many(choice.latents, "latent"), quantity, told, source=source, reason=reason)

@@ -93,12 +93,8 @@ def _state(found: Reuse) -> Iterator[str]:
     if 10 * warm <= cold:
         yield f"{text}."
         return
-    why = (
-        "the document is short beside the query"
-        if found.point["tokens"] < 10 * found.query_tokens
-        else "the query's own work is the larger part"
-    )
-    yield f"{text}: more than a tenth, so what is stored spares little here, for {why}."
+    why = ": the document is shorter than ten queries" if found.point["tokens"] < 10 * found.query_tokens else ""
+    yield f"{text}, which is more than a tenth{why}."
 
 
 def _won_by_dense(found: Reuse) -> Iterator[str]:
@@ -151,7 +147,7 @@ def _on_disk(found: Reuse) -> Iterator[str]:
 
 
 def _bytes(found: Reuse) -> str:
-    """Say who keeps the fewest bytes, what a query must move at the least, and how much of that is weights, which no cache spares."""
+    """Say who keeps the fewest bytes, what a query must move at the least, and how much of that is weights."""
     stored, size = _least([one for one in found.strategies if one.stored_bytes], lambda one: one.stored_bytes)
     moved, least = _least(found.strategies, lambda one: one.query.bytes_moved)
     most = max(one.query.bytes_moved for one in found.strategies)
@@ -163,8 +159,8 @@ def _weights(found: Reuse) -> str:
     shares = [one.query.weight_bytes / one.query.bytes_moved for one in found.strategies]
     told = interval("memory_share", min(shares), max(shares))
     if min(shares) > MAINLY:
-        return f"Weights are {told} of what a query moves: no cache spares them."
-    return f"Weights, which no cache spares, are {told} of what a query moves; keys, values and latents are much of the rest."
+        return f"Weights, which no cache spares, are most of what a query moves: {told}."
+    return f"Weights, which no cache spares, are {told} of what a query moves."
 
 
 def _composed(found: Reuse) -> Iterator[str]:
@@ -175,7 +171,8 @@ def _composed(found: Reuse) -> Iterator[str]:
     names = f"{most.documents:,} documents"
     first = f"{short('flops', most.flops_first)} FLOP for the dense arm, which keeps the first one's KV and reads the others behind it"
     kept = f"{short('flops', most.flops_kv)} behind dense KV and {short('flops', most.flops_state)} behind mixer KV"
-    yield f"A query behind {names} in a new order: {short('flops', most.flops_u)} FLOP from stored u, {first}. In an order that is kept: {kept}."
+    new = f"{short('flops', most.flops_u)} FLOP from stored u, {first}"
+    yield f"A query behind {names} in a new order: {new}. In an order that is kept: {kept}."
     won = [many(one.documents, "document") for one in found.compositions if one.flops_first < one.flops_u]
     if won:
         yield f"Dense with KV wins against stored u in a new order of {', '.join(won)}."
@@ -194,5 +191,5 @@ def _sparse(found: Reuse) -> Iterator[str]:
     behind = f"saves {100 * saved:.2g}%" if saved > 0 else f"costs {100 * -saved:.2g}% more (choosing them)"
     yield (
         f"Reading {one.latents:,} of {many(whole.latents, 'latent')} {behind} of a query behind stored mixer KV, and "
-        f"saves {100 * (1 - (one.flops_u + one.flops_choosing) / whole.flops_u):.0f}% of one from u, whose mixer has fewer rows."
+        f"{100 * (1 - (one.flops_u + one.flops_choosing) / whole.flops_u):.0f}% of one from u, whose mixer has fewer rows."
     )

@@ -64,7 +64,8 @@ def audit(shelf: Shelf, *, repair: bool) -> Audit:
     """
     if not repair:
         try:
-            return _audit(shelf, repair=False)
+            with shelf.index.told():
+                return _audit(shelf, repair=False)
         except OSError as error:
             raise NoStore(f"{str(shelf.folder)!r} cannot be read ({error.strerror})") from None
     with shelf.changing():

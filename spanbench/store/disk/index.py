@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from spanbench.store.disk.entry import KEY_BYTES, Document, Field, Space
 from spanbench.store.disk.faults import CorruptStore, NewerStore, NoStore, StoreBusy, StoreFull
@@ -105,11 +106,14 @@ class Index:
     def _check(self) -> None:
         with self.told():
             application, version = (self._one(f"PRAGMA {name}") for name in ("application_id", "user_version"))
-            self.empty = application == 0 and not self._one("SELECT count(*) FROM sqlite_schema")
+            tables = [str(row[0]) for row in self._db.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")]
+            self.empty = application == 0 and not tables
         if not self.empty and application != APPLICATION:
             raise NoStore(f"{str(self.path)!r} is an SQLite file of something else; name the folder of a store, or a new one")
         if version > VERSION:
             raise NewerStore(f"{str(self.path.parent)!r} was written by a newer spanbench (version {version}, this one reads {VERSION})")
+        if not self.empty and tables != [statement for statement in SCHEMA if statement.startswith("CREATE")]:
+            raise self.damaged("its tables are not those that were made")
 
     def create(self) -> None:
         """Make an index of an empty file, unless another process did so meanwhile."""
@@ -156,6 +160,8 @@ class Index:
             yield
         except sqlite3.Error as error:
             raise self._meaning(error) from None
+        except UnicodeDecodeError:  # sqlite3 itself meets one where it says what it could not decode
+            raise self.damaged("text that is no text") from None
 
     def _meaning(self, error: sqlite3.Error) -> Exception:
         code, folder = getattr(error, "sqlite_errorcode", 0) & 0xFF, str(self.path.parent)
@@ -224,7 +230,7 @@ class Index:
         row = self._db.execute(f"{_SHARDS} WHERE id=?", (number,)).fetchone()
         return self._shard_row(row) if row else None
 
-    def _shard_row(self, row: tuple[int, int, str, int, int, int, int]) -> ShardRow:
+    def _shard_row(self, row: Sequence[Any]) -> ShardRow:
         number, space, name, rows, dead, written, known = row
         try:
             numbers = [_number(one) for one in (number, space, rows, dead, written)]
@@ -389,7 +395,7 @@ def _encodes(name: str) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _space(body: str, crc: int) -> tuple[Space, tuple[Field, ...]]:
+def _space(body: object, crc: object) -> tuple[Space, tuple[Field, ...]]:
     if not isinstance(body, str) or zlib.crc32(body.encode()) != crc:
         raise _Damaged("a space is not what was written")
     space, fields = json.loads(body)

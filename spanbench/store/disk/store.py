@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 from spanbench.errors import UsageError, suggest
 from spanbench.store.disk.audit import audit
 from spanbench.store.disk.entry import KEY_BYTES, Document, Entry, Field, JsonValue, RawTensor, Space
-from spanbench.store.disk.evict import Freed, collect, least
+from spanbench.store.disk.evict import Freed, collect, least, tidy
 from spanbench.store.disk.faults import CorruptStore, NoStore, SpaceMismatch, StoreBusy, StoreFull
 from spanbench.store.disk.finding import Audit
 from spanbench.store.disk.folder import open_index
@@ -41,6 +41,7 @@ class Store:
     def __init__(self, shelf: Shelf, limit_bytes: int | None) -> None:
         self._shelf, self._given = shelf, limit_bytes
         self._used: dict[tuple[int, bytes], int] = {}
+        self._grew = False
 
     @classmethod
     def open(cls, folder: Path, *, create: bool = False, read_only: bool = False, limit_bytes: int | None = None) -> Store:
@@ -57,9 +58,11 @@ class Store:
         return cls(Shelf(folder, open_index(folder, create=create, read_only=read_only)), limit_bytes)
 
     def close(self) -> None:
-        """Write down what was used, and close all files."""
-        with suppress(StoreBusy, StoreFull, NoStore):  # only the order of eviction is lost with it
+        """Write down what was used, pack a small store that grew, and close all files."""
+        with suppress(StoreBusy, StoreFull, NoStore, CorruptStore):  # only the order of eviction is lost with it
             self._write_marks()
+            if self._grew:
+                tidy(self._shelf)
         self._shelf.close()
 
     def __enter__(self) -> Store:
@@ -112,8 +115,8 @@ class Store:
             check_name(document.name)
         new = 0
         with self._shelf.changing():
-            for name, document in (expected or {}).items():
-                self._shelf.check_document(name, document)
+            for name, before in (expected or {}).items():
+                self._shelf.check_document(name, before)
             self._apply_marks()
             for space, fields, records in packed:
                 self._check_bound(space)
@@ -128,6 +131,7 @@ class Store:
                 self._shelf.mark(space, [key[:KEY_BYTES] for key in keys])
             self._set_limit()
         self._used.clear()
+        self._grew |= new > 0
         self._keep_limit()
         return new
 

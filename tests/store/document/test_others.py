@@ -24,7 +24,7 @@ SPAN, VOCAB = 4, 257
 def meanwhile(books: Library, change: Callable[[Library], object], times: int = 1) -> Iterator[list[int]]:
     """Have another library change the store, by its own handle, each time this one runs its encoder: behind its look at the document."""
     left, done = [times], list[int]()
-    with Store.open(books.store._shelf.folder) as theirs:  # noqa: SLF001 - a store does not tell where it is
+    with Store.open(books.store._shelf.folder) as theirs:
         other = Library(theirs, tiny(SPAN), books.dtype, state=books.state)
 
         def hook(_: nn.Module, __: tuple[Tensor, ...], ___: Tensor) -> None:
@@ -92,7 +92,7 @@ def test_a_document_that_was_removed_meanwhile_does_not_come_back() -> None:
 
 def test_extra_passes_are_of_what_the_document_is_when_they_are_noted() -> None:
     """A refined document that others change meanwhile is not noted with the text that it was."""
-    with library(tiny(SPAN), state=True) as books, Store.open(books.store._shelf.folder) as theirs:  # noqa: SLF001
+    with library(tiny(SPAN), state=True) as books, Store.open(books.store._shelf.folder) as theirs:
         other = Library(theirs, tiny(SPAN), books.dtype, state=True)
         books.add("d", text(12, VOCAB))
         turn = [1]

@@ -9,8 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spanbench.errors import UsageError
 from spanbench.model.pair import Model
 from spanbench.point import Point
+from spanbench.store.document import NotThisModel
 from spanbench.store.resume import PrefixCache
 from tests.model.exact import arms, double_points
 from tests.model.speak.lanes import apart, prefilled
@@ -101,3 +103,49 @@ def test_a_session_of_another_text_is_not_kept_under_this_one() -> None:
     read = cache.read([1, 2, 3], 2)
     with pytest.raises(ValueError, match="has read"):
         cache.put([1, 2], read.session, read.logits_1xV)
+
+
+@pytest.mark.parametrize("harm", ["changed", "cut", "gone", "empty"])
+def test_a_prefix_whose_file_is_damaged_is_passed_over_and_kept_anew(harm: str, tmp_path: Path) -> None:
+    model, ids = model_of("latent", "plain"), ids_of(30)
+    first = PrefixCache(model, folder=tmp_path)
+    for length in (11, 21):
+        read = first.read(ids[:length], 2)
+        first.put(ids[:length], read.session, read.logits_1xV)
+    [longest] = tmp_path.glob("prefix-21-*")
+    whole = longest.read_bytes()
+    content = {"changed": whole[:-1] + bytes([whole[-1] ^ 1]), "cut": whole[:-7], "empty": b"", "gone": whole}[harm]
+    longest.unlink() if harm == "gone" else longest.write_bytes(content)
+    new = PrefixCache(model, folder=tmp_path)
+    read = new.read(ids, 2)
+    assert read.reused == 11
+    assert [longest.stem in why for why in read.damaged] == ([] if harm == "gone" else [True])
+    assert apart(read.logits_1xV, expected(model, ids)) <= 1e-12
+    again = new.read(ids[:21], 2)
+    new.put(ids[:21], again.session, again.logits_1xV)
+    mended = PrefixCache(model, folder=tmp_path).read(ids, 2)
+    assert (mended.reused, mended.damaged) == (21, ())
+
+
+def test_a_text_of_which_every_prefix_is_damaged_is_read_anew(tmp_path: Path) -> None:
+    model, ids = model_of("token", "plain"), ids_of(12)
+    first = PrefixCache(model, folder=tmp_path)
+    read = first.read(ids, 2)
+    first.put(ids, read.session, read.logits_1xV)
+    next(tmp_path.iterdir()).write_bytes(b"x")
+    read = PrefixCache(model, folder=tmp_path).read(ids, 2)
+    assert (read.reused, len(read.damaged)) == (0, 1)
+    assert apart(read.logits_1xV, expected(model, ids)) <= 1e-12
+
+
+def test_another_model_s_prefixes_are_refused_and_not_passed_over(tmp_path: Path) -> None:
+    first, ids = PrefixCache(model_of("token", "plain"), folder=tmp_path), ids_of(12)
+    read = first.read(ids, 2)
+    first.put(ids, read.session, read.logits_1xV)
+    with pytest.raises(NotThisModel):
+        PrefixCache(model_of("latent", "plain"), folder=tmp_path).read(ids, 2)
+
+
+def test_less_than_no_room_is_refused() -> None:
+    with pytest.raises(UsageError, match="room -1: a session cannot have room for fewer than 0 more tokens"):
+        PrefixCache(model_of("token", "plain")).read([1, 2, 3], -1)

@@ -32,6 +32,17 @@ CROSS = replace(tiny_point(72), dtype="float64")
 """Cross-attention in two layers, before the first span."""
 
 
+def test_less_than_no_room_is_refused_before_the_file_is_read(tmp_path: Path) -> None:
+    model = model_of("latent", "plain")
+    session, _ = start(model, 9)
+    with pytest.raises(UsageError, match="room -1: a session cannot have room for fewer than 0 more tokens"):
+        load(model, tmp_path, "none", -1)
+    with pytest.raises(UsageError, match="room -2: "):
+        restore(model, snapshot(session), -2)
+    save(session, tmp_path, "s")
+    assert snapshot(load(model, tmp_path, "s", 0)).lengths == (9,)
+
+
 @st.composite
 def ragged(draw: st.DrawFn) -> tuple[Point, list[int], int]:
     """Draw a point, a length for each lane, and how many steps are taken before the break."""
