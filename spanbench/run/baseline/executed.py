@@ -49,7 +49,7 @@ def executed_layers(point: Point, prompt: Prompt, convention: Convention) -> dic
         CountMismatch: a layer does not do what the closed form says.
     """
     distinct, pair = distinct_rows(prompt.ids, point), build_pair(point, "meta")
-    layers = {arm: closed_layers(point, arm, convention) for arm in STACKS}
+    layers: dict[str, Layers] = {arm: closed_layers(point, arm, convention) for arm in STACKS}
     for arm, model in pair.arms().items():
         for regime in (one for one in LAYERED if one in layers[arm]):
             _equal(layers[arm][regime], _run(point, model, regime, distinct), f"{arm} {regime}", convention)
