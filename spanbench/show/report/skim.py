@@ -22,23 +22,30 @@ TOTALS = DRAWN | {"roofline_fraction"}
 """Of what a summary needs the total; of FLOPs it needs every stage."""
 
 _BEGIN, _BETWEEN, _END = b',"measures":[{', b"},{", b"}]}"
-_NEEDED = re.compile(rf'"stage":"(?:total","quantity":"(?:{"|".join(sorted(TOTALS))})"|[a-z]+","quantity":"flops")'.encode())
+_HEAD = re.compile(rb'"arm":"[a-z]+","regime":"[a-z_]+","stage":"[a-z]+","quantity":"')
+_NEEDED = re.compile(
+    rf'"arm":"[a-z]+","regime":"[a-z_]+","stage":"(?:total","quantity":"(?:{"|".join(sorted(TOTALS))})"|[a-z]+","quantity":"flops")[^}}]*'.encode()
+)
 
 
 def skimmed(line: bytes) -> Any:
     """Return a record's plain values, with the figures of totals and the FLOPs of stages alone.
 
-    It is cut as `Record.to_line` writes it. What is written otherwise, or holds a cut within a text, is parsed whole.
+    They are found as `Record.to_line` writes them. What is written otherwise, or has a brace within a text, is parsed whole.
 
     Raises:
         ValueError: not JSON.
     """
     head, begin, measures = line.strip().partition(_BEGIN)
-    if not begin or not measures.endswith(_END):
+    if not (begin and measures.endswith(_END) and _alike(measures)):
         return from_json(line, allow_inf_nan=False)
-    needed = _NEEDED.search
-    kept = [figure for figure in measures.removesuffix(_END).split(_BETWEEN) if needed(figure)]
     try:
-        return from_json(head + _BEGIN + _BETWEEN.join(kept) + _END, allow_inf_nan=False)
+        return from_json(head + _BEGIN + _BETWEEN.join(_NEEDED.findall(measures)) + _END, allow_inf_nan=False)
     except ValueError:
         return from_json(line, allow_inf_nan=False)
+
+
+def _alike(measures: bytes) -> bool:
+    """Tell whether the first and the last figure begin as the writer's do: one writer wrote all of a line."""
+    last = measures.rpartition(_BETWEEN)[2]
+    return bool(_HEAD.match(measures) and _HEAD.match(last))
