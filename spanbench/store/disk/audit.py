@@ -15,7 +15,8 @@ from spanbench.store.disk.audit_papers import audit_papers
 from spanbench.store.disk.faults import NoStore
 from spanbench.store.disk.finding import Audit, Finding
 from spanbench.store.disk.folder import leftovers, shard_names
-from spanbench.store.disk.index import ROWS, ShardRow, hash_of
+from spanbench.store.disk.index_shards import ShardRow
+from spanbench.store.disk.place import ROWS, hash_of
 from spanbench.store.disk.shard import SUFFIX, Layout, Shard, read_layout
 from spanbench.store.disk.shelf import Held, Shelf
 

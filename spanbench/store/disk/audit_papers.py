@@ -9,7 +9,7 @@ from spanbench.store.disk.entry import Document
 from spanbench.store.disk.faults import CorruptStore
 from spanbench.store.disk.finding import Finding
 from spanbench.store.disk.folder import paper_names
-from spanbench.store.disk.index import INDEX
+from spanbench.store.disk.index_file import INDEX
 from spanbench.store.disk.paper import Paper, read_paper
 from spanbench.store.disk.shelf import Shelf
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from spanbench.errors import UsageError
 from spanbench.store.disk.faults import StoreBusy, StoreFull
 from spanbench.store.disk.folder import leftovers, paper_names, shard_names
-from spanbench.store.disk.index import ROWS, ShardRow, layout_of, shard_of
+from spanbench.store.disk.index_shards import ShardRow, layout_of
 from spanbench.store.disk.paper import read_paper
+from spanbench.store.disk.place import ROWS, shard_of
 from spanbench.store.disk.shard import read_layout
 from spanbench.store.disk.shelf import SHARD_BYTES, Held, Shelf
 

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from spanbench.store.disk.faults import CorruptStore, NoStore
-from spanbench.store.disk.index import INDEX, Index
+from spanbench.store.disk.index import Index
+from spanbench.store.disk.index_file import INDEX
 from spanbench.store.disk.paper import PAPER
 from spanbench.store.disk.shard import SUFFIX, TEMPORARY
 

@@ -13,7 +13,8 @@ from spanbench.store.disk.entry import Document
 from spanbench.store.disk.faults import CorruptStore, NoStore
 from spanbench.store.disk.finding import Audit, Finding
 from spanbench.store.disk.folder import open_index, shard_names
-from spanbench.store.disk.index import INDEX, Index
+from spanbench.store.disk.index import Index
+from spanbench.store.disk.index_file import INDEX
 from spanbench.store.disk.shelf import Shelf
 
 __all__ = ["audit_folder"]

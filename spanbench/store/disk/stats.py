@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spanbench.store.disk.entry import Space
-from spanbench.store.disk.index import layout_of
+from spanbench.store.disk.index_shards import layout_of
 from spanbench.store.disk.shelf import Shelf
 
 __all__ = ["SpaceStats", "Stats", "stats_of"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from spanbench.store.disk.entry import Entry, Field, Space
 from spanbench.store.disk.faults import CorruptStore
-from spanbench.store.disk.index import ShardRow
+from spanbench.store.disk.index_shards import ShardRow
 from spanbench.store.disk.packing import tensors
 from spanbench.store.disk.shelf import Shelf
 
