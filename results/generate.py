@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -98,6 +99,7 @@ def main() -> int:
     if not check:
         for path in stale:
             path.write_text(wanted[path], encoding="utf-8")
+        shutil.rmtree(RESULTS / "report", ignore_errors=True)  # a plot that is drawn no more must not stay
         return command_line(["report", *map(str, sorted(RESULTS.glob("*.jsonl"))), "--out", str(RESULTS / "report"), "--formats", FORMATS])
     for path in stale:
         print(f"{path.relative_to(ROOT)} is not what the records give: python results/generate.py")

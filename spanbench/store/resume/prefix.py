@@ -101,7 +101,7 @@ class PrefixCache:
                     damaged.append(str(error))
                     continue
                 if length < len(ids):
-                    logits = session.read(torch.tensor([list(ids[length:])], device=logits.device))
+                    logits = session.read(torch.tensor([list(ids[length:])], device=self.model.head.weight.device))
                 return Read(session, logits, length, tuple(damaged))
             return Read(*start_session(self.model, [ids], room), 0, tuple(damaged))
 
