@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import psutil
 
-__all__ = ["gone"]
+__all__ = ["gone", "until"]
 
 
 def gone(process: psutil.Process) -> bool:
@@ -19,3 +20,12 @@ def gone(process: psutil.Process) -> bool:
             return True
         time.sleep(0.1)
     return False
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds; an error after a minute."""
+    for _ in range(6000):
+        if holds():
+            return
+        time.sleep(0.01)
+    raise TimeoutError

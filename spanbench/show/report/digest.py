@@ -18,6 +18,7 @@ from pydantic_core import from_json
 
 from spanbench.errors import UsageError
 from spanbench.record import SCHEMA, SOURCES, Measure, Record, record_id
+from spanbench.show.report.figures import Figures
 from spanbench.show.report.rows import point_row, tidy_text, wide_row
 from spanbench.show.report.setups import setup_of
 from spanbench.show.report.skim import TOTALS, skimmed
@@ -58,7 +59,9 @@ class Digest:
     environment: Plain = field(repr=False)
     warnings: Sequence[str]
     verified: Sequence[str]
-    figures: Sequence[Plain] = field(repr=False)
+    figures: Figures = field(repr=False)
+    measured: bool
+    """Whether a figure of it depends on the machine."""
     tidy: str = field(default="", repr=False)
     wide: Plain = field(default_factory=dict, repr=False)
 
@@ -67,21 +70,16 @@ class Digest:
         """What records are sorted by, in every output."""
         return (self.setup, self.tokens, self.id, self.seal)
 
-    @property
-    def measured(self) -> bool:
-        """Whether a figure of it depends on the machine."""
-        return any(m["source"] != "counted" and m["value"] is not None for m in self.figures)
-
 
 def digest_line(line: bytes, where: str, wanted: Wanted) -> Digest:
-    """Return one line's record, reduced; `where` names the line in an error.
+    """Return one line's record, reduced; the line has no space around it, `where` names it in an error.
 
     Raises:
         UsageError: not a record.
         SchemaMismatch: a record of another schema.
         UnicodeDecodeError: not UTF-8.
     """
-    seal = hashlib.sha256(line.strip()).hexdigest()
+    seal = hashlib.sha256(line).hexdigest()
     try:
         return _looked_over(skimmed(line) if wanted == SUMMARY_ALONE else from_json(line, allow_inf_nan=False), seal, wanted)
     except (ValueError, TypeError, KeyError, AttributeError):  # not as it is written here: let the full check say why, or fill it up
@@ -128,6 +126,7 @@ def _look_over(measures: Sequence[Plain]) -> None:
 
 
 def _reduced(plain: Plain, seal: str, wanted: Wanted) -> Digest:
+    figures = _figures(plain["measures"])
     head = point_row(plain) if wanted.tidy or wanted.wide else {}
     return Digest(
         setup=setup_of(plain),
@@ -138,14 +137,15 @@ def _reduced(plain: Plain, seal: str, wanted: Wanted) -> Digest:
         environment=_kept(plain["environment"]),
         warnings=plain["warnings"],
         verified=plain["verified"],
-        figures=_figures(plain["measures"]),
+        figures=figures,
+        measured=any(p.source != "counted" and value is not None for p, value in zip(figures.places, figures.values, strict=True)),
         tidy=tidy_text(head, plain["measures"]) if wanted.tidy else "",
         wide=wide_row(head, plain["measures"]) if wanted.wide else {},
     )
 
 
-def _figures(measures: Iterable[Plain]) -> list[Plain]:
-    return [m for m in measures if (name := m["quantity"]) in TOTALS and (m["stage"] == "total" or name == "flops")]
+def _figures(measures: Iterable[Plain]) -> Figures:
+    return Figures.of([m for m in measures if (name := m["quantity"]) in TOTALS and (m["stage"] == "total" or name == "flops")])
 
 
 def _kept(environment: Plain) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +25,8 @@ __all__ = ["EXPORTS", "MOST_PLOTS", "Written", "check_folder", "export", "wanted
 MOST_PLOTS = 48
 """Files of plots in one folder: of more, those that answer least are left out, as on the page."""
 
-Files = Iterator[tuple[str, bytes, str]]
-"""Name in the folder, content, and what it is."""
+Files = Iterator[tuple[str, Iterable[bytes], str]]
+"""Name in the folder, content piece by piece (a table of many records is larger than they are), and what it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,43 +68,48 @@ def export(digests: Sequence[Digest], report: Report, folder: Path, formats: Seq
     written = []
     for name, content, what in (found for fmt in EXPORTS if fmt in formats for found in EXPORTS[fmt](digests, report)):
         try:
-            _write(folder / name, content)
+            size = _write(folder / name, content)
         except OSError as error:
             raise UsageError(f"--out: cannot write {str(folder / name)!r}: {_why(error)}") from None
-        written.append(Written(name, len(content), what))
+        written.append(Written(name, size, what))
     return written
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Put a whole file in its place, or leave the one that was there."""
+def _write(path: Path, content: Iterable[bytes]) -> int:
+    """Put a whole file in its place, or leave the one that was there; return its size in bytes."""
     path.parent.mkdir(exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_bytes(content)
+        with beside.open("wb") as file:
+            file.writelines(content)
+            size = file.tell()
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+    return size
 
 
 def _why(error: OSError | ValueError) -> str:
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
-def _tidy_text(digests: Sequence[Digest]) -> str:
-    return csv_line(TIDY_COLUMNS) + "".join([d.tidy for d in digests])
+def _tidy_lines(digests: Sequence[Digest]) -> Iterator[str]:
+    yield csv_line(TIDY_COLUMNS)
+    yield from (d.tidy for d in digests)
 
 
 def _csv(digests: Sequence[Digest], _report: Report) -> Files:
-    yield "records.csv", _tidy_text(digests).encode(), "one row a measure"
+    yield "records.csv", (lines.encode() for lines in _tidy_lines(digests)), "one row a measure"
 
 
 def _wide(digests: Sequence[Digest], _report: Report) -> Files:
-    yield "points.csv", "".join(wide_lines([d.wide for d in digests])).encode(), "one row a record"
+    yield "points.csv", (line.encode() for line in wide_lines([d.wide for d in digests])), "one row a record"
 
 
 def _parquet(digests: Sequence[Digest], _report: Report) -> Files:
-    yield "records.parquet", write_parquet(read_tidy_csv(io.StringIO(_tidy_text(digests)))), "one row a measure"
-    yield "points.parquet", write_parquet(frame_of_rows([d.wide for d in digests])), "one row a record"
+    tidy = read_tidy_csv(io.StringIO("".join(_tidy_lines(digests))))
+    yield "records.parquet", [write_parquet(tidy)], "one row a measure"
+    yield "points.parquet", [write_parquet(frame_of_rows([d.wide for d in digests]))], "one row a record"
 
 
 def _pictures(report: Report) -> list[Picture]:
@@ -112,19 +117,19 @@ def _pictures(report: Report) -> list[Picture]:
 
 
 def _svg(_digests: Sequence[Digest], report: Report) -> Files:
-    yield from ((f"plots/{picture.name}.svg", draw_svg(picture).encode(), picture.title) for picture in _pictures(report))
+    yield from ((f"plots/{picture.name}.svg", [draw_svg(picture).encode()], picture.title) for picture in _pictures(report))
 
 
 def _png(_digests: Sequence[Digest], report: Report) -> Files:
-    yield from ((f"plots/{picture.name}.png", draw_png(picture), picture.title) for picture in _pictures(report))
+    yield from ((f"plots/{picture.name}.png", [draw_png(picture)], picture.title) for picture in _pictures(report))
 
 
 def _html(_digests: Sequence[Digest], report: Report) -> Files:
-    yield "report.html", html_page(report).encode(), "one page of its own, plots in it"
+    yield "report.html", [html_page(report).encode()], "one page of its own, plots in it"
 
 
 def _markdown(_digests: Sequence[Digest], report: Report) -> Files:
-    yield "report.md", render_report(report, "markdown").encode(), "verdicts and tables"
+    yield "report.md", [render_report(report, "markdown").encode()], "verdicts and tables"
 
 
 EXPORTS: Mapping[str, Callable[[Sequence[Digest], Report], Files]] = {

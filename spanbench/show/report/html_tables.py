@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from spanbench.show.report.many import MOST_FIGURES, spread
 from spanbench.show.report.plots_curves import alike, regime_name
-from spanbench.show.report.summary import Dot, Section, Series
+from spanbench.show.report.summary import ARMS, Dot, Section, Series
 from spanbench.show.report.svg_text import escaped
 from spanbench.units import interval, quantity, short
 
@@ -16,7 +18,6 @@ MOST_ROWS = 24
 """Lengths of prompt in one table; of more, so many evenly, both ends among them."""
 
 TOLD = ("cells_dense", "flops", "seconds", "joules", "peak_bytes", "state_bytes")
-_ARMS = ("token", "latent", "pair")
 _HEADS = ("token", "latent", "ratio")
 
 
@@ -38,7 +39,7 @@ def tables(section: Section, anchor: str) -> Iterator[str]:
 
 
 def _groups(section: Section, regime: str, what: str) -> Iterator[_Group]:
-    by_arm = [alike(section, arm, regime, what if arm != "pair" else f"ratio:{what}") for arm in _ARMS]
+    by_arm = [alike(section, arm, regime, what if arm != "pair" else f"ratio:{what}") for arm in ARMS]
     for source in dict.fromkeys(series.source for found in by_arm for series in found):
         columns = tuple(_by_tokens([series for series in found if series.source == source]) for found in by_arm)
         known = quantity(what)
@@ -73,7 +74,15 @@ def _caption(section: Section, regime: str, lengths: Sequence[int]) -> str:
     batch = f" of {section.setup.batch:,} prompts together" if section.setup.batch > 1 else ""
     thinned = f" {MOST_ROWS} of {len(lengths):,} lengths are shown." if len(lengths) > MOST_ROWS else ""
     name = escaped(regime_name(regime, generate))
-    return f"<b>{name}</b>: totals{batch}; ratio is token ÷ latent, with its 95% interval where it was measured.{thinned}"
+    notes = f"{_many(section, regime)}{thinned}"
+    return f"<b>{name}</b>: totals{batch}; ratio is token ÷ latent, with its 95% interval where it was measured.{notes}"
+
+
+def _many(section: Section, regime: str) -> str:
+    """Say what a cell of many figures shows; '' where none is."""
+    counts = (Counter(dot.tokens for dot in series.dots) for series in section.series if series.regime == regime)
+    most = max((max(count.values(), default=0) for count in counts), default=0)
+    return f" Of more than {MOST_FIGURES} runs of one length: the median, and the smallest and the largest." if most > MOST_FIGURES else ""
 
 
 def _evenly(lengths: Sequence[int]) -> Sequence[int]:
@@ -83,14 +92,19 @@ def _evenly(lengths: Sequence[int]) -> Sequence[int]:
 
 
 def _cells(group: _Group, tokens: int) -> str:
-    cells = [
-        "<br>".join(_value(dot, name) for dot in column.get(tokens, [])) for column, name in zip(group.columns, _names(group), strict=True)
-    ]
+    cells = [_cell(column.get(tokens, ()), name) for column, name in zip(group.columns, _names(group), strict=True)]
     return f"<td class=first>{cells[0]}<td>{cells[1]}<td>{cells[2]}"
 
 
 def _names(group: _Group) -> tuple[str, str, str]:
     return group.quantity, group.quantity, f"ratio:{group.quantity}"
+
+
+def _cell(dots: Sequence[Dot], name: str) -> str:
+    """Return the figures of one length: a few one below the other, of many the middle one and how far they go."""
+    if many := spread(dots):
+        return f"{short(name, many.middle)}<small>{interval(name, many.low, many.high)}, median of {many.count:,}</small>"
+    return "<br>".join(_value(dot, name) for dot in dots)
 
 
 def _value(dot: Dot, name: str) -> str:

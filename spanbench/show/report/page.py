@@ -9,9 +9,10 @@ from typing import Any
 from spanbench import units
 from spanbench.show.blocks import Cell, Page, Row, Table, Text
 from spanbench.show.formats import render
+from spanbench.show.report.many import spread
 from spanbench.show.report.plots_curves import CONVENTIONS
 from spanbench.show.report.skim import SUMMARISED
-from spanbench.show.report.summary import Across, Dot, Report, Section, Series
+from spanbench.show.report.summary import ARMS, Across, Dot, Report, Section, Series
 from spanbench.show.report.verdicts import exponent_text
 
 __all__ = ["MOST_ROWS", "page", "render_report"]
@@ -19,12 +20,11 @@ __all__ = ["MOST_ROWS", "page", "render_report"]
 MOST_ROWS = 40
 """Lengths of prompt in one table; of more, some are left out, spread evenly."""
 
-_ARMS = ("token", "latent", "pair")
 _HEADS = {"token": "token", "latent": "latent", "pair": "ratio"}
 _EXPONENTS = (
-    "In brackets: of an arm the range of its slots, of a ratio its 95% interval. Exponents: y ~ N^k by least squares in logarithms, "
-    "with the 95% Student t interval of the slope, over prompts with at least one complete span. A count's interval is no noise: it "
-    "says how far the count is from a single power."
+    "In brackets: of an arm the range of its slots, of a ratio its 95% interval, of a median the smallest and the largest of its figures. "
+    "Exponents: y ~ N^k by least squares in logarithms, with the 95% Student t interval of the slope, over prompts with at least one "
+    "complete span. A count's interval is no noise: it says how far the count is from a single power."
 )
 
 
@@ -69,7 +69,7 @@ def _figures(section: Section, regime: str, said: int | None) -> Iterator[Table]
     """Yield one table a quantity of a regime: N down, token, latent and ratio across, exponents below."""
     for quantity in SUMMARISED:
         for source in dict.fromkeys(s.source for s in section.series):
-            trio = [_find(section, arm, regime, quantity, source, said) for arm in _ARMS]
+            trio = [_find(section, arm, regime, quantity, source, said) for arm in ARMS]
             if any(s and s.dots for s in trio):
                 yield _table(trio, regime if said is None else f"{regime} of {said:,} tokens", quantity, source)
 
@@ -90,7 +90,7 @@ def _table(trio: Sequence[Series | None], regime: str, quantity: str, source: st
     by = ", ".join(dict.fromkeys(name for s in trio if s for name in s.by))
     title = f"{regime} · {units.quantity(quantity).label} ({source}: {by}{left_out})"
     grown = [Row(("grows as", *exponents))] if any(s and s.fit.exponent is not None for s in trio) else []
-    return Table(("N", *(_HEADS[arm] for arm in _ARMS)), (*rows, *grown), title)
+    return Table(("N", *(_HEADS[arm] for arm in ARMS)), (*rows, *grown), title)
 
 
 def _by_tokens(dots: Sequence[Dot]) -> Mapping[int, Sequence[Dot]]:
@@ -108,7 +108,12 @@ def thinned(lengths: Sequence[int], most: int) -> list[int]:
 
 
 def _cell(quantity: str, dots: Sequence[Dot]) -> str | Cell:
-    """Return every figure of one N: several measured ones stand side by side."""
+    """Return the figures of one N: a few measured ones stand side by side."""
+    if many := spread(dots):
+        middle = units.short(quantity, many.middle)
+        return Cell(
+            f"{middle}, median of {many.count:,}", f"{middle} ({units.interval(quantity, many.low, many.high)}), median of {many.count:,}"
+        )
     parts = [_figure(quantity, dot) for dot in dots]
     return Cell("; ".join(part.short for part in parts), "; ".join(part.full for part in parts)) if parts else ""
 

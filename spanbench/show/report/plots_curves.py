@@ -78,7 +78,9 @@ def _listed(names: Iterable[str]) -> str:
 
 def thin_note(most: int) -> str:
     """Return that a curve of so many figures is not drawn whole; '' where it is."""
-    return f"Of {most:,} figures at most {MOST_MARKS} a curve are drawn. " if most > MOST_MARKS else ""
+    return (
+        f"Of {most:,} figures at most {MOST_MARKS} a curve are drawn, of several at one place the middle one. " if most > MOST_MARKS else ""
+    )
 
 
 def steps_note(regime: str) -> str:

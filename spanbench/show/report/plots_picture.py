@@ -5,6 +5,7 @@ A `Picture` is data: the drawing (svg.py), the page (html.py) and the tests read
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, log
 from typing import Literal
@@ -109,14 +110,26 @@ class Picture:
 
 
 def thinned(marks: tuple[Mark, ...], most: int = MOST_MARKS) -> tuple[Mark, ...]:
-    """Return the marks that can be drawn (finite, above 0), at most so many, evenly in log x, both ends among them."""
+    """Return the marks that can be drawn (finite, above 0), at most so many.
+
+    Of more the middle one at each x, and of more x than that so many evenly in log x, both ends among them.
+    """
     drawn = [mark for mark in marks if mark.x > 0 and mark.y > 0 and isfinite(mark.y)]
     if len(drawn) <= most:
         return tuple(drawn)
-    low, high = log(drawn[0].x), log(drawn[-1].x)
-    if low == high:
-        return tuple(drawn[:most])
+    middles = _middles(drawn)
+    if len(middles) <= most:
+        return tuple(middles)
+    low, high = log(middles[0].x), log(middles[-1].x)
     places: dict[int, Mark] = {}
-    for mark in drawn[:-1]:
+    for mark in middles[:-1]:
         places.setdefault(int((log(mark.x) - low) / (high - low) * (most - 1)), mark)
-    return (*list(places.values())[: most - 1], drawn[-1])
+    return (*list(places.values())[: most - 1], middles[-1])
+
+
+def _middles(marks: Sequence[Mark]) -> list[Mark]:
+    """Return of all marks at one x the middle one, by height; by x."""
+    by_x: dict[float, list[Mark]] = {}
+    for mark in marks:
+        by_x.setdefault(mark.x, []).append(mark)
+    return [sorted(by_x[x], key=lambda mark: mark.y)[(len(by_x[x]) - 1) // 2] for x in sorted(by_x)]

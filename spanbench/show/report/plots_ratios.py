@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 
+from spanbench.show.report.many import spread
 from spanbench.show.report.plots_curves import alike, curve, ends, regime_name, sources_sentence, steps_note, thin_note
 from spanbench.show.report.plots_picture import Axis, Curve, Guide, Mark, Picture, Role, thinned
 from spanbench.show.report.summary import Across, Dot, Report, Section, Series, Setup
-from spanbench.units import ratio_text
+from spanbench.units import interval, ratio_text
 
 __all__ = ["RATIOS", "across_pictures", "ratio_pictures"]
 
@@ -128,7 +129,7 @@ def _across(section: Section, place: int, name: str, found: Sequence[Across], li
         title=f"Ratio against the span, {regime_name(regime, found[0].generate)}",
         where=" · ".join([setup.preset, setup.allocation, *([f"batch {setup.batch:,}"] if setup.batch > 1 else [])]),
         description=f"Both axes logarithmic. {'; '.join(_spans(across) for across in found)}.",
-        caption=f"{_HIGHER} {_bars(dots)}{sources_sentence(dots, section)}",
+        caption=f"{_HIGHER} {_bars(dots)}{thin_note(max(len(one.dots) for one in found))}{sources_sentence(dots, section)}",
         x=Axis("S, tokens of a span", "tokens"),
         y=_AXIS,
         curves=lines,
@@ -137,5 +138,15 @@ def _across(section: Section, place: int, name: str, found: Sequence[Across], li
 
 
 def _spans(across: Across) -> str:
-    values = ", ".join(f"{ratio_text(one.dot.value)} at span {one.span:,}" for one in across.dots)
+    by_span: dict[int, list[Dot]] = {}
+    for one in across.dots:
+        by_span.setdefault(one.span, []).append(one.dot)
+    values = ", ".join(f"{_ratios(dots)} at span {span:,}" for span, dots in by_span.items())
     return f"{RATIOS[across.quantity][1]} at N = {across.tokens:,}: {values}"
+
+
+def _ratios(dots: Sequence[Dot]) -> str:
+    """Return the ratios of one span in words."""
+    if many := spread(dots):
+        return f"{ratio_text(many.middle)} (median of {many.count:,}, {interval('ratio:flops', many.low, many.high)})"
+    return " and ".join(ratio_text(dot.value) for dot in dots)

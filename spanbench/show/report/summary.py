@@ -12,7 +12,25 @@ from dataclasses import dataclass
 from spanbench.judge.fits import Fit, Judgement
 from spanbench.record import Source
 
-__all__ = ["Across", "Bars", "Caution", "Dot", "Famous", "Limits", "Report", "Roof", "Section", "Series", "Setup", "SpanDot", "Verdict"]
+__all__ = [
+    "ARMS",
+    "Across",
+    "Bars",
+    "Caution",
+    "Dot",
+    "Famous",
+    "Limits",
+    "Report",
+    "Roof",
+    "Section",
+    "Series",
+    "Setup",
+    "SpanDot",
+    "Verdict",
+]
+
+ARMS = ("token", "latent", "pair")
+"""In the order in which everything shows them."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
