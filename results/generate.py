@@ -16,13 +16,14 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from interpret import interpreted  # beside this script
+
 from spanbench.cli.main import main as command_line
 from spanbench.cli.points import document_scale, doubled
 from spanbench.record import Record, read
 from spanbench.request import Request, point_of
 from spanbench.show.compare import Compared, render_compare
-from spanbench.show.report.build import summarise
-from spanbench.show.report.summary import Section
+from spanbench.show.report.sections.build import summarise
 
 RESULTS = Path(__file__).resolve().parent
 ROOT = RESULTS.parent
@@ -48,21 +49,18 @@ def records() -> dict[str, list[Record]]:
     return {path.name: read(path) for path in sorted(RESULTS.glob("*.jsonl"))}
 
 
-def interpreted() -> str:
+def described() -> str:
     """Return the generated part of results/README.md: what is here, and what it says of the documents' claims."""
-    return "\n".join(_lines(records()))
+    found = records()
+    sections = summarise([record for held in found.values() for record in held]).sections
+    return "\n".join([*_files(found), "", *interpreted(sections)])
 
 
-def _lines(found: dict[str, list[Record]]) -> Iterator[str]:
+def _files(found: dict[str, list[Record]]) -> Iterator[str]:
     yield "| file | records | preset, allocations | tokens | spans | regimes | timed |"
     yield "|---|---|---|---|---|---|---|"
     for name, held in found.items():
         yield f"| `{name}` | {len(held)} | {_row(held)} |"
-    yield ""
-    yield "## What became of the claims"
-    for section in summarise([record for held in found.values() for record in held]).sections:
-        if section.verdicts:
-            yield from _verdicts(section)
 
 
 def _row(held: list[Record]) -> str:
@@ -74,16 +72,6 @@ def _row(held: list[Record]) -> str:
     return f"{names} | {tokens[0]:,} – {tokens[-1]:,} | {', '.join(map(str, spans))} | {', '.join(regimes)} | {timed}"
 
 
-def _verdicts(section: Section) -> Iterator[str]:
-    setup = section.setup
-    yield ""
-    where = setup.machine or "counted, on no machine"
-    yield f"**{setup.preset}, {setup.allocation}, span {setup.span}** ({section.records} records; {where})"
-    yield ""
-    for verdict in section.verdicts:
-        yield f"- {verdict.sentence}"
-
-
 def main() -> int:
     """Write, or compare what would be written with what is there."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -92,7 +80,7 @@ def main() -> int:
     wanted = {
         ROOT / "README.md": BLOCK.sub(lambda found: found[1] + shown() + found[2], (ROOT / "README.md").read_text(encoding="utf-8")),
         RESULTS / "README.md": GENERATED.sub(
-            lambda found: found[1] + interpreted() + "\n" + found[2], (RESULTS / "README.md").read_text(encoding="utf-8")
+            lambda found: found[1] + described() + "\n" + found[2], (RESULTS / "README.md").read_text(encoding="utf-8")
         ),
     }
     stale = [path for path, text in wanted.items() if path.read_text(encoding="utf-8") != text]

@@ -47,10 +47,10 @@ def report(files: Files, out: Folder = None, formats: Formats = None, fmt: Print
     Records of several conventions or machines stand in sections of their own. Equal records give byte-identical files.
     """
     names = _names(formats, out)
-    from spanbench.show.report.build import build
     from spanbench.show.report.export import check_folder, export, wanted_of
-    from spanbench.show.report.loading import load, no_collections
     from spanbench.show.report.page import render_report
+    from spanbench.show.report.reading.loading import load, no_collections
+    from spanbench.show.report.sections.build import build
     from spanbench.show.report.written import render_written
 
     if out is not None:

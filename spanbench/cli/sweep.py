@@ -213,7 +213,7 @@ def _run(plan: Plan, engine: Engine, out: str, fmt: str) -> None:
 def _draw(out: Path) -> None:
     """Show what the file comes to in a small plot, where it has lengths or spans to compare."""
     from spanbench.record import read
-    from spanbench.show.report.build import summarise
+    from spanbench.show.report.sections.build import summarise
     from spanbench.show.report.terminal import terminal_plot
 
     if not out.exists():

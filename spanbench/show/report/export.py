@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spanbench.errors import UsageError
-from spanbench.show.report.digest import Digest, Wanted
-from spanbench.show.report.frame import check_parquet, frame_of_rows, read_tidy_csv, write_parquet
-from spanbench.show.report.html import html_page
+from spanbench.show.report.html.page import html_page
 from spanbench.show.report.page import render_report
-from spanbench.show.report.plots import pictures, weightiest
-from spanbench.show.report.plots_picture import Picture
-from spanbench.show.report.rows import TIDY_COLUMNS, csv_line, wide_lines
+from spanbench.show.report.plots.every import pictures, weightiest
+from spanbench.show.report.plots.picture import Picture
+from spanbench.show.report.reading.digest import Digest, Wanted
 from spanbench.show.report.summary import Report
-from spanbench.show.report.svg import draw_png, draw_svg
+from spanbench.show.report.svg.draw import draw_png, draw_svg
+from spanbench.show.report.tables.frame import check_parquet, frame_of_rows, read_tidy_csv, write_parquet
+from spanbench.show.report.tables.rows import TIDY_COLUMNS, csv_line, wide_lines
 
 __all__ = ["EXPORTS", "MOST_PLOTS", "Written", "check_folder", "export", "wanted_of"]
 

@@ -10,10 +10,9 @@ from spanbench import units
 from spanbench.show.blocks import Cell, Page, Row, Table, Text
 from spanbench.show.formats import render
 from spanbench.show.report.many import spread
-from spanbench.show.report.plots_curves import CONVENTIONS
-from spanbench.show.report.skim import SUMMARISED
-from spanbench.show.report.summary import ARMS, Across, Dot, Report, Section, Series
-from spanbench.show.report.verdicts import exponent_text
+from spanbench.show.report.plots.curves import CONVENTIONS
+from spanbench.show.report.sections.verdicts import exponent_text
+from spanbench.show.report.summary import ARMS, SUMMARISED, Across, Dot, Report, Section, Series
 
 __all__ = ["MOST_ROWS", "page", "render_report"]
 

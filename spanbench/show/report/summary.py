@@ -29,6 +29,12 @@ __all__ = [
     "Verdict",
 ]
 
+SUMMARISED = ("cells_dense", "flops", "seconds", "joules", "peak_bytes", "bytes_compulsory", "bytes_fused", "state_bytes")
+"""Quantities that a report draws against N, with the pair's ratio of each."""
+
+DRAWN = frozenset({*SUMMARISED, *(f"ratio:{name}" for name in SUMMARISED)})
+"""The names of all their series."""
+
 ARMS = ("token", "latent", "pair")
 """In the order in which everything shows them."""
 

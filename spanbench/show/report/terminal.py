@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import log
 
-from spanbench.show.report.plots import pictures
-from spanbench.show.report.plots_picture import Curve, Picture, Role
+from spanbench.show.report.plots.every import pictures
+from spanbench.show.report.plots.picture import Curve, Picture, Role
 from spanbench.show.report.summary import Report
-from spanbench.show.report.svg_ticks import limits, log_ticks, tick_text, token_ticks
+from spanbench.show.report.svg.ticks import limits, log_ticks, tick_text, token_ticks
 
 __all__ = ["COLUMNS", "LINES", "terminal_plot"]
 

@@ -8,8 +8,8 @@ from typing import Literal
 
 from spanbench.errors import UsageError
 from spanbench.judge.reuse import Reuse, Strategy
-from spanbench.show.report.plots_picture import Axis, Curve, Mark, Picture, Role, thinned
-from spanbench.show.report.svg import draw_png, draw_svg
+from spanbench.show.report.plots.picture import Axis, Curve, Mark, Picture, Role, thinned
+from spanbench.show.report.svg.draw import draw_png, draw_svg
 from spanbench.units import short
 
 __all__ = ["pictures", "plot_files", "plot_format"]

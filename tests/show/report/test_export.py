@@ -12,11 +12,11 @@ from spanbench.cli.report import EXPORT_NAMES, USUAL_NAMES
 from spanbench.errors import UsageError
 from spanbench.record import Record
 from spanbench.show.formats import FORMATS
-from spanbench.show.report.build import build, distinct, summarise
-from spanbench.show.report.digest import digest
 from spanbench.show.report.export import EXPORTS, check_folder, export, wanted_of
-from spanbench.show.report.frame import read_tidy_csv, tidy_frame
 from spanbench.show.report.page import MOST_ROWS, page, render_report, thinned
+from spanbench.show.report.reading.digest import digest, distinct
+from spanbench.show.report.sections.build import build, summarise
+from spanbench.show.report.tables.frame import read_tidy_csv, tidy_frame
 from spanbench.show.report.written import render_written
 from tests.show.report.records import LAPTOP, SERVER, counted, series
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from spanbench.record import Record
-from spanbench.show.report.build import summarise
-from spanbench.show.report.html import LIMIT_BYTES, html_page
+from spanbench.show.report.html.page import LIMIT_BYTES, html_page
 from spanbench.show.report.many import MOST_FIGURES, spread
 from spanbench.show.report.page import render_report
-from spanbench.show.report.plots import pictures
-from spanbench.show.report.plots_picture import MOST_MARKS, Mark, thinned
-from spanbench.show.report.sections import MOST_NAMED
+from spanbench.show.report.plots.every import pictures
+from spanbench.show.report.plots.picture import MOST_MARKS, Mark, thinned
+from spanbench.show.report.sections.build import summarise
+from spanbench.show.report.sections.section import MOST_NAMED
 from spanbench.show.report.summary import Dot
 from tests.show.report.records import LAPTOP, counted, measured
 

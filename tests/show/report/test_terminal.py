@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanbench.record import Record
-from spanbench.show.report.build import summarise
+from spanbench.show.report.sections.build import summarise
 from spanbench.show.report.terminal import COLUMNS, LINES, terminal_plot
 from tests.show.report.records import counted, measured, series
 

@@ -1,0 +1,1 @@
+"""Lines of records become digests: what a report keeps of each."""

@@ -1,0 +1,1 @@
+"""Digests become the sections of a report: series, fits, verdicts."""

@@ -1,0 +1,1 @@
+"""Pictures drawn: SVG by our own writer, PNG by matplotlib."""

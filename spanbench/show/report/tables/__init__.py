@@ -1,0 +1,1 @@
+"""Records as tables: rows for CSV, frames for notebooks and Parquet."""
