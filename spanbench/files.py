@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["sync_folder", "write_whole"]
+__all__ = ["sync_folder", "why", "write_whole"]
 
 
 def write_whole(path: Path, content: Iterable[bytes], *, new: bool = False) -> None:
@@ -67,3 +67,8 @@ def sync_folder(folder: Path) -> None:
             os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def why(error: OSError | ValueError) -> str:
+    """Return in words why a file cannot be used; ValueError: its name has a null character."""
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from spanbench.errors import UsageError
+from spanbench.files import why
 
 __all__ = ["BUILT_IN", "BYTES_PER_TOKEN", "MOST_BYTES", "Prompt", "load_prompt", "load_tokenizer"]
 
@@ -106,7 +107,7 @@ def _read(path: str | None) -> tuple[str, str]:
     except IsADirectoryError:
         raise UsageError(f"--prompt {path!r}: is a folder; give a text file, or - for standard input") from None
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
-        raise UsageError(f"--prompt {path!r}: cannot be read ({_why(error)}); give a text file, or - for standard input") from None
+        raise UsageError(f"--prompt {path!r}: cannot be read ({why(error)}); give a text file, or - for standard input") from None
     return ("stdin" if path == "-" else _name(path)), _decode(path, raw)
 
 
@@ -128,10 +129,6 @@ def _bounded(file: BinaryIO) -> bytes:
     if len(raw) > MOST_BYTES:
         raise OSError(0, f"it is longer than {MOST_BYTES // 2**20} MiB")
     return raw
-
-
-def _why(error: OSError | ValueError) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
 def _name(path: str) -> str:

@@ -12,6 +12,7 @@ from spanbench.cli import against as noisy
 from spanbench.cli.options import Format, takes_request
 from spanbench.cli.output import put
 from spanbench.errors import SpanbenchError, UsageError
+from spanbench.files import why
 from spanbench.request import Request
 
 if TYPE_CHECKING:
@@ -150,8 +151,7 @@ def _write(option: str, path: str, text: str, *, append: bool = False) -> None:
         with Path(path).open("a" if append else "w", encoding="utf-8") as file:
             file.write(text)
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"{option} {path!r}: cannot be written ({reason})") from None
+        raise UsageError(f"{option} {path!r}: cannot be written ({why(error)})") from None
 
 
 def _refuse_changes(checked: Checked) -> None:

@@ -11,6 +11,7 @@ import typer
 from spanbench.cli.options import Format
 from spanbench.cli.output import put
 from spanbench.errors import NothingMeasured, UsageError
+from spanbench.files import why
 
 if TYPE_CHECKING:
     from spanbench.record import Record
@@ -78,8 +79,7 @@ def _line(path: Path, number: int) -> Record:
     except UnicodeDecodeError:
         raise UsageError(f"{path}, line {number}: is not UTF-8 text") from None
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"cannot read records from {str(path)!r}: {reason}") from None
+        raise UsageError(f"cannot read records from {str(path)!r}: {why(error)}") from None
     if not text.strip():
         raise UsageError(f"{path}, line {number}: there is no record; the file has {sum(bool(line.strip()) for line in lines)} lines")
     return Record.from_line(text, f"{path}, line {number}")

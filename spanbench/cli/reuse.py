@@ -16,6 +16,7 @@ from spanbench.cli.output import check_out, progress, put
 from spanbench.cli.scratch import scratch_folder
 from spanbench.cli.values import whole
 from spanbench.errors import SpanbenchError, UsageError
+from spanbench.files import why
 from spanbench.request import Request
 
 if TYPE_CHECKING:
@@ -209,11 +210,7 @@ def _check_files(out: str | None, plot: str | None) -> None:
         if new:  # a command that fails later leaves none
             Path(plot).unlink()
     except (OSError, ValueError) as error:
-        raise UsageError(f"--plot {plot!r}: cannot be written ({_why(error)}); name a file you may write") from None
-
-
-def _why(error: OSError | ValueError) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+        raise UsageError(f"--plot {plot!r}: cannot be written ({why(error)}); name a file you may write") from None
 
 
 def _append(out: str | None, document: dict[str, Any]) -> None:
@@ -228,7 +225,7 @@ def _append(out: str | None, document: dict[str, Any]) -> None:
         with Path(out).open("a", encoding="utf-8") as file:
             file.write(json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n")
     except OSError as error:
-        raise UsageError(f"--out {out!r}: cannot be written ({_why(error)})") from None
+        raise UsageError(f"--out {out!r}: cannot be written ({why(error)})") from None
 
 
 def _draw(plot: str | None, found: Reuse) -> None:
@@ -240,5 +237,5 @@ def _draw(plot: str | None, found: Reuse) -> None:
         try:
             path.write_bytes(content)
         except OSError as error:
-            raise UsageError(f"--plot {str(path)!r}: cannot be written ({_why(error)})") from None
+            raise UsageError(f"--plot {str(path)!r}: cannot be written ({why(error)})") from None
         typer.echo(f"drew {path}", err=True)

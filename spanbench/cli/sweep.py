@@ -15,7 +15,7 @@ from spanbench.cli.interrupt import INTERRUPTED
 from spanbench.cli.options import Format
 from spanbench.cli.output import put
 from spanbench.cli.values import completed, whole
-from spanbench.errors import NothingMeasured, UsageError
+from spanbench.errors import NothingMeasured, SpanbenchError, UsageError
 from spanbench.point import ALL_REGIMES, REGIMES, check_choice
 from spanbench.sweep.grid import Grid, overrides_of, read_grids
 
@@ -146,11 +146,11 @@ def _planned(grids: list[Grid], timing: Mapping[str, Any] | None, shard: str | N
 
 def _show_plan(plan: Plan, out: str | None, fmt: str) -> None:
     from spanbench.measure.host.memory import available_bytes
-    from spanbench.record import read
+    from spanbench.record import each
     from spanbench.sweep.kept import Kept
     from spanbench.sweep.view import Predicted, render_plan
 
-    kept = Kept(read(Path(out), _note) if out is not None and Path(out).exists() else [])
+    kept = Kept(stored.record for stored in (each(Path(out), _note) if out is not None and Path(out).exists() else []))
     done = frozenset(planned.job.key for planned in plan.points if kept.answers(planned.job))
     put(render_plan, Predicted(plan, done, available_bytes()), fmt)
 
@@ -212,14 +212,17 @@ def _run(plan: Plan, engine: Engine, out: str, fmt: str) -> None:
 
 def _draw(out: Path) -> None:
     """Show what the file comes to in a small plot, where it has lengths or spans to compare."""
-    from spanbench.record import read
-    from spanbench.show.report.sections.build import summarise
+    from spanbench.show.report.reading.digest import Wanted
+    from spanbench.show.report.reading.loading import load
+    from spanbench.show.report.sections.build import build
     from spanbench.show.report.terminal import terminal_plot
 
-    if not out.exists():
-        return
     unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-    drawn = terminal_plot(summarise(read(out, lambda _: None)), ascii_only=not unicode)
+    try:
+        digests = load([out], Wanted(), lambda _: None)
+    except SpanbenchError:  # no record came, or the file holds some that no report can place; the sweep itself is done
+        return
+    drawn = terminal_plot(build(digests), ascii_only=not unicode)
     if drawn:
         typer.echo(f"\n{drawn.rstrip()}")
 

@@ -1,13 +1,12 @@
-"""Files of records: JSON lines, appended to and never rewritten.
+"""Files of records are written: JSON lines, appended to and never rewritten.
 
 A run that dies within a line leaves it on the disk without its end. The next record begins a line of its own, so such a
-line may stand anywhere; readers leave it out and say so.
+line may stand anywhere; readers leave it out and say so (see reading.py).
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -15,13 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from spanbench.errors import UsageError
-from spanbench.files import sync_folder
+from spanbench.files import sync_folder, why
 from spanbench.record.lock import try_lock
 from spanbench.record.models import Record
 
-__all__ = ["append", "appending", "check_writable", "read"]
-
-Note = Callable[[str], None]
+__all__ = ["append", "appending", "check_writable"]
 
 
 def check_writable(path: Path, option: str = "--out") -> None:
@@ -34,7 +31,7 @@ def check_writable(path: Path, option: str = "--out") -> None:
         _check_place(path, option)
         head = _try_to_append(path)
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
-        raise UsageError(f"{option}: cannot write {str(path)!r}: {_why(error)}; name a file you may write") from None
+        raise UsageError(f"{option}: cannot write {str(path)!r}: {why(error)}; name a file you may write") from None
     if head.strip() and not head.lstrip().startswith(b"{"):
         raise UsageError(f"{option}: {str(path)!r} holds something other than records; name a new file, or one of JSON lines")
 
@@ -56,10 +53,6 @@ def _try_to_append(path: Path) -> bytes:
     return head
 
 
-def _why(error: OSError | ValueError) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
-
-
 def append(path: Path, record: Record, option: str = "--out") -> None:
     """Append one record as one line, and have it on the disk before returning.
 
@@ -72,7 +65,7 @@ def append(path: Path, record: Record, option: str = "--out") -> None:
         with os.fdopen(handle, "ab", buffering=0):
             _append(handle, path, record)
     except OSError as error:
-        raise UsageError(f"{option}: cannot write {str(path)!r}: {_why(error)}") from None
+        raise UsageError(f"{option}: cannot write {str(path)!r}: {why(error)}") from None
 
 
 @contextmanager
@@ -88,7 +81,7 @@ def appending(path: Path, option: str = "--out") -> Iterator[Callable[[Record], 
             raise UsageError(f"{option}: {str(path)!r} is no file that can be read again; name a file")
         handle = _held(path)
     except OSError as error:
-        raise UsageError(f"{option}: cannot write {str(path)!r}: {_why(error)}") from None
+        raise UsageError(f"{option}: cannot write {str(path)!r}: {why(error)}") from None
     if handle is None:
         raise UsageError(f"{option}: another sweep or merge is writing {str(path)!r}; wait for its end, or name another file")
 
@@ -96,7 +89,7 @@ def appending(path: Path, option: str = "--out") -> Iterator[Callable[[Record], 
         try:
             _append(handle, path, record)
         except OSError as error:
-            raise UsageError(f"{option}: cannot write {str(path)!r}: {_why(error)}") from None
+            raise UsageError(f"{option}: cannot write {str(path)!r}: {why(error)}") from None
 
     try:
         yield append_held
@@ -128,45 +121,6 @@ def _append(handle: int, path: Path, record: Record) -> None:
     # A run that died within a line left it without its end: keep it a line of its own.
     _write_all(handle, b"\n" * _ends_within_a_line(path) + record.to_line().encode())
     _sync(handle)
-
-
-def read(path: Path, note: Note | None = None) -> list[Record]:
-    """Return all records of a file. A half-written last line is left out, and `note` is told so.
-
-    One that others follow (a run was killed, and the next went on) is left out too, where there is a `note` to tell of it.
-
-    Raises:
-        UsageError: no such file, or a line that is no record (its number is named).
-        SchemaMismatch: a record of another schema.
-    """
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read records from {str(path)!r}: {_why(error)}") from None
-    found = (_record(line, number, path, note, last=number == len(lines)) for number, line in enumerate(lines, start=1) if line.strip())
-    return [record for record in found if record is not None]
-
-
-def _record(line: bytes, number: int, path: Path, note: Note | None, *, last: bool) -> Record | None:
-    """Return the record of a line; None where it is half-written and may be left out."""
-    try:
-        return Record.from_line(line.decode("utf-8"), f"{path}, line {number}")
-    except (UsageError, UnicodeDecodeError) as error:
-        if not _is_json(line) and (last or (note is not None and line.lstrip().startswith(b"{"))):
-            if note is not None:
-                note(f"{path}: line {number} is half-written and was left out")
-            return None
-        if isinstance(error, UnicodeDecodeError):
-            raise UsageError(f"cannot read records from {str(path)!r}: line {number} is not UTF-8 text") from None
-        raise
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True
 
 
 def _open_to_append(path: Path) -> int:

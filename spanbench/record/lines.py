@@ -57,12 +57,12 @@ def lines_of(path: Path) -> Iterator[Line]:
         UsageError: it cannot be read.
     """
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield _line(number, line.removesuffix(b"\n"))
     except OSError as error:
         raise UsageError(f"PATH {str(path)!r}: cannot be read ({error.strerror})") from None
-    for number, line in enumerate(raw.split(b"\n"), start=1):
-        if line.strip():
-            yield _line(number, line)
 
 
 def _line(number: int, raw: bytes) -> Line:

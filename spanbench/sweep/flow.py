@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Protocol
 
 from spanbench.errors import SpanbenchError
-from spanbench.record import Record, appending, read
+from spanbench.record import Record, appending, each
 from spanbench.sweep.interrupt import Interrupts
 from spanbench.sweep.job import Engine, Job, Outcome, Told
 from spanbench.sweep.kept import Kept, marked
 from spanbench.sweep.plan import Planned
 
-__all__ = ["Failed", "Summary", "Watcher", "sweep"]
+__all__ = ["Failed", "Finished", "Summary", "Watcher", "sweep"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,26 @@ class Failed:
     attempts: int
 
 
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A point that got a record; `not_run` says why it was counted alone although it was to be timed."""
+
+    id: str
+    not_run: str | None = None
+
+    @classmethod
+    def of(cls, record: Record) -> Finished:
+        """Return what a summary needs of a record: thousands of them whole would fill the memory."""
+        return cls(record.id, next((text for text in record.warnings if text.startswith("Counted and not run")), None))
+
+
 @dataclass(slots=True)
 class Summary:
     """What a sweep found done, did, and could not do."""
 
     before: int = 0
     """Points that the file held already."""
-    finished: list[Record] = field(default_factory=list)
+    finished: list[Finished] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
 
 
@@ -62,7 +75,7 @@ def sweep(points: Sequence[Planned], engine: Engine, out: Path, watcher: Watcher
         KeyboardInterrupt: Ctrl-C. All children are stopped, and every record that came is on the disk.
     """
     with Interrupts() as interrupts, appending(out) as append:
-        kept = Kept(read(out, note))
+        kept = Kept(stored.record for stored in each(out, note))
         todo = [planned for planned in points if not kept.answers(planned.job)]
         summary.before = len(points) - len(todo)
         watcher.begins(todo, summary.before)
@@ -89,7 +102,7 @@ def _keep(outcome: Outcome, engine: str, append: Callable[[Record], None], summa
     record, reason = _record(outcome, engine)
     if record is not None:
         append(record)
-        summary.finished.append(record)
+        summary.finished.append(Finished.of(record))
         return None
     summary.failed.append(Failed(outcome.job, reason, outcome.attempts))
     return reason

@@ -15,12 +15,14 @@ from typing import Any
 
 from spanbench.errors import CountMismatch, UsageError
 from spanbench.files import write_whole
-from spanbench.record import Record, appending, read
+from spanbench.record import Record, Stored, appending, each
 from spanbench.sweep.kept import is_measured
 
 __all__ = ["Merged", "merge", "union"]
 
 Note = Callable[[str], None]
+Place = tuple[Path, int | Record]
+"""A file, and the byte where a record begins in it, or the record itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,33 @@ def merge(out: Path, files: Sequence[Path], note: Note) -> Merged:
         SchemaMismatch: a record of another schema.
     """
     with appending(out, "OUT"):
-        named = [(path, record) for path in (out, *files) for record in read(path, note)]
-        kept, replaced = union(named)
-        _replace(out, kept)
-    return Merged(len(named), len(kept), len({record.id for record in kept}), replaced)
+        by_id: dict[str, list[Place]] = {}
+        for path in (out, *files):
+            again = path.is_file()  # a pipe gives its records once
+            for stored in each(path, note):
+                by_id.setdefault(stored.record.id, []).append((path, stored.start if again else stored.record))
+        tally = _Tally()
+        _replace(out, tally.counted(_united(same) for same in by_id.values()))
+    return Merged(sum(map(len, by_id.values())), tally.kept, len(by_id), tally.replaced)
+
+
+def _united(same: Iterable[Place]) -> tuple[list[Record], int]:
+    """Read the records of one id again: those of all ids together may not fit in memory."""
+    return union((path, Stored.at(path, where) if isinstance(where, int) else where) for path, where in same)
+
+
+class _Tally:
+    """Counts what passes: how many records are kept, and how many of them stand for others."""
+
+    def __init__(self) -> None:
+        self.kept, self.replaced = 0, 0
+
+    def counted(self, united: Iterable[tuple[list[Record], int]]) -> Iterator[Record]:
+        """Pass the records on."""
+        for records, replaced in united:
+            self.kept += len(records)
+            self.replaced += replaced
+            yield from records
 
 
 def union(named: Iterable[tuple[Path, Record]]) -> tuple[list[Record], int]:
@@ -101,7 +126,7 @@ def _counts(record: Record) -> dict[tuple[str, str, str, str], Any]:
     return {(row.arm, row.regime, row.stage, row.quantity): row.value for row in rows}
 
 
-def _replace(out: Path, records: Sequence[Record]) -> None:
+def _replace(out: Path, records: Iterable[Record]) -> None:
     try:
         write_whole(out, chain(_half_written(out), (record.to_line().encode() for record in records)))
     except OSError as error:
@@ -110,8 +135,9 @@ def _replace(out: Path, records: Sequence[Record]) -> None:
 
 def _half_written(path: Path) -> Iterator[bytes]:
     """Yield the lines that are no JSON: what a run left there is not merge's to throw away."""
-    for line in path.read_bytes().split(b"\n"):
-        try:
-            json.loads(line or b"{}")
-        except ValueError:
-            yield line + b"\n"
+    with path.open("rb") as file:
+        for line in file:
+            try:
+                json.loads(line.strip() or b"{}")
+            except ValueError:
+                yield line.removesuffix(b"\n") + b"\n"

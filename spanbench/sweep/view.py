@@ -121,8 +121,8 @@ def render_summary(finished: Finished, fmt: str = "table", width: int = 80, colo
         {"key": one.job.key, "what": named(request_of(one.job)), "reason": one.reason, "attempts": one.attempts} for one in summary.failed
     ]
     data = {
-        "out": finished.out, "points": len(plan.points), "before": summary.before, "finished": [record.id for record in summary.finished],
-        "not_run": len(_not_run(summary)), "failed": failed, **_skips(plan),
+        "out": finished.out, "points": len(plan.points), "before": summary.before, "finished": [one.id for one in summary.finished],
+        "not_run": _not_run(summary), "failed": failed, **_skips(plan),
     }  # fmt: skip
     return render(
         Page(tuple(_summary_blocks(finished)), data, [{**row, "out": finished.out} for row in _tidy(finished)]), fmt, width, colour
@@ -130,17 +130,17 @@ def render_summary(finished: Finished, fmt: str = "table", width: int = 80, colo
 
 
 def _tidy(finished: Finished) -> Iterator[Mapping[str, Any]]:
-    for record in finished.summary.finished:
-        yield {"key": record.id, "state": "finished", "reason": None}
+    for done in finished.summary.finished:
+        yield {"key": done.id, "state": "finished", "reason": None}
     for one in finished.summary.failed:
         yield {"key": one.job.key, "state": "failed", "reason": one.reason}
     for skip in finished.plan.skipped:
         yield {"key": None, "state": "skipped", "reason": f"{skip.what}: {skip.reason}"}
 
 
-def _not_run(summary: Summary) -> list[str]:
-    """Return what says of a record that it was to be measured and did not fit."""
-    return [text for record in summary.finished for text in record.warnings if text.startswith("Counted and not run")]
+def _not_run(summary: Summary) -> int:
+    """Return how many points were to be timed and did not fit in memory."""
+    return sum(one.not_run is not None for one in summary.finished)
 
 
 def _summary_blocks(finished: Finished) -> Iterator[Text | Table]:
@@ -149,7 +149,7 @@ def _summary_blocks(finished: Finished) -> Iterator[Text | Table]:
     parts = [f"{summary.before:,} were done before", f"{len(summary.finished):,} finished now", f"{len(summary.failed):,} have no record"]
     yield Text(f"{', '.join(parts)}.")
     if not_run := _not_run(summary):
-        yield Text(f"{len(not_run):,} of those finished now did not fit in memory: they were counted, and marked.", "note")
+        yield Text(f"{not_run:,} of those finished now did not fit in memory: they were counted, and marked.", "note")
     yield from (Text(f"No record: {named(request_of(one.job))}: {one.reason}", "note", hang=2) for one in summary.failed)
     yield from _skipped(plan)
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spanbench.errors import CountMismatch, UsageError
-from spanbench.record import Measure, Record, append, appending, read
+from spanbench.record import Measure, Record, Stored, append, appending, each, read
 from spanbench.sweep.job import Job
 from spanbench.sweep.kept import Kept, is_measured, marked
 from spanbench.sweep.merge import merge, union
@@ -158,6 +158,29 @@ def test_a_half_written_line_is_told_and_stays_in_the_output(tmp_path: Path) -> 
     assert len(told) == 2
     assert out.read_text().count('{"schema":1,"id"\n') == 1
     assert [one.point["tokens"] for one in read(out, told.append)] == [1, 2]
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="no names for open files here")
+def test_a_pipe_which_gives_its_records_once_is_merged_too(tmp_path: Path) -> None:
+    out, (reading, writing) = written(tmp_path, "out.jsonl", [record(1)]), os.pipe()
+    with os.fdopen(writing, "w", encoding="utf-8") as pipe:
+        pipe.writelines(one.to_line() for one in (record(2), record(1), record(2, seconds=1.0)))
+    found = merge(out, [Path(f"/dev/fd/{reading}")], print)
+    os.close(reading)
+    assert read(out) == [record(1), record(2, seconds=1.0)]
+    assert (found.read, found.kept, found.points, found.replaced) == (4, 2, 2, 1)
+
+
+def test_records_are_read_one_by_one_and_found_again_where_they_stand(tmp_path: Path) -> None:
+    path = written(tmp_path, "in.jsonl", [record(1), record(2), record(3)])
+    path.write_bytes(b"\n" + path.read_bytes() + b'{"schema":1')
+    told: list[str] = []
+    found = each(path, told.append)
+    assert (next(found).record, told) == (record(1), [])
+    rest = list(found)
+    assert [stored.record for stored in rest] == [record(2), record(3)]
+    assert [Stored.at(stored.path, stored.start) for stored in rest] == [record(2), record(3)]
+    assert told == [f"{path}: line 5 is half-written and was left out"]
 
 
 def test_a_merge_keeps_the_rights_of_the_file(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from shlex import quote
 from typing import Any, cast, get_args
 
 from spanbench.errors import NothingMeasured, UsageError
+from spanbench.files import why
 from spanbench.judge.baseline.asked import Asked, canonical
 from spanbench.judge.baseline.errors import BaselineBroken
 from spanbench.judge.baseline.reading import json_of, read_point, read_row
@@ -106,8 +107,7 @@ def _lines(path: str) -> list[str]:
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such baseline; make one with spanbench baseline create --out {_typed(path)}") from None
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"{path}: cannot be read ({reason}); give the file of a baseline") from None
+        raise UsageError(f"{path}: cannot be read ({why(error)}); give the file of a baseline") from None
     if not raw.strip():
         raise NothingMeasured(f"{path}: is empty, so nothing is compared; make one with spanbench baseline create")
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from spanbench.errors import UsageError
-from spanbench.files import write_whole
+from spanbench.files import why, write_whole
 
 __all__ = ["check_new", "write_text"]
 
@@ -36,5 +36,4 @@ def write_text(path: str, text: str, option: str = "--out", *, new: bool = False
     try:
         write_whole(Path(path), [text.encode("utf-8")], new=new)
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"{option} {path!r}: cannot be written ({reason}); it is as it was") from None
+        raise UsageError(f"{option} {path!r}: cannot be written ({why(error)}); it is as it was") from None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spanbench.errors import UsageError
+from spanbench.files import why
 from spanbench.show.report.html.page import html_page
 from spanbench.show.report.page import render_report
 from spanbench.show.report.plots.every import pictures, weightiest
@@ -56,7 +57,7 @@ def check_folder(folder: Path, formats: Sequence[str]) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
-        raise UsageError(f"--out: cannot write into {str(folder)!r}: {_why(error)}; name a folder you may write") from None
+        raise UsageError(f"--out: cannot write into {str(folder)!r}: {why(error)}; name a folder you may write") from None
 
 
 def export(digests: Sequence[Digest], report: Report, folder: Path, formats: Sequence[str]) -> list[Written]:
@@ -70,7 +71,7 @@ def export(digests: Sequence[Digest], report: Report, folder: Path, formats: Seq
         try:
             size = _write(folder / name, content)
         except OSError as error:
-            raise UsageError(f"--out: cannot write {str(folder / name)!r}: {_why(error)}") from None
+            raise UsageError(f"--out: cannot write {str(folder / name)!r}: {why(error)}") from None
         written.append(Written(name, size, what))
     return written
 
@@ -87,10 +88,6 @@ def _write(path: Path, content: Iterable[bytes]) -> int:
     finally:
         beside.unlink(missing_ok=True)
     return size
-
-
-def _why(error: OSError | ValueError) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
 def _tidy_lines(digests: Sequence[Digest]) -> Iterator[str]:

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from spanbench.errors import NothingMeasured, UsageError
+from spanbench.files import why
 from spanbench.show.report.reading.digest import Digest, Wanted, distinct
-from spanbench.show.report.reading.pieces import Piece, pieces_of, why
+from spanbench.show.report.reading.pieces import Piece, pieces_of
 from spanbench.show.report.reading.readers import read_pieces
 
 __all__ = ["Note", "load", "no_collections"]

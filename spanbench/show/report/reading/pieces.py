@@ -12,9 +12,10 @@ from typing import cast
 from pydantic_core import from_json
 
 from spanbench.errors import UsageError
+from spanbench.files import why
 from spanbench.show.report.reading.digest import Digest, Wanted, digest_line
 
-__all__ = ["PIECE_BYTES", "Piece", "Reading", "pieces_of", "read_piece", "why"]
+__all__ = ["PIECE_BYTES", "Piece", "Reading", "pieces_of", "read_piece"]
 
 PIECE_BYTES = 16_000_000
 """About what a piece holds: a tenth of a second's work."""
@@ -75,11 +76,6 @@ def read_piece(piece: Piece, wanted: Wanted, before: int = 0) -> Reading:
             return _reading(file, piece, wanted, before)
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         raise UsageError(f"cannot read records from {piece.path!r}: {why(error)}") from None
-
-
-def why(error: OSError | ValueError) -> str:
-    """Return in words why a file cannot be read."""
-    return str(error.strerror if isinstance(error, OSError) else error)
 
 
 def _reading(file: BufferedReader, piece: Piece, wanted: Wanted, before: int) -> Reading:
