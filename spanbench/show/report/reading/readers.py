@@ -49,7 +49,9 @@ def _read_by_any(pieces: Sequence[Piece], wanted: Wanted, command: Sequence[str]
     """Return by place what could be read, by this process and its helpers."""
     left, found = deque(enumerate(pieces)), dict[int, Reading]()
     with ExitStack() as helpers:
-        helping = [helpers.enter_context(_Helper(left, found, wanted, command)) for _ in range(_processes(len(pieces)) - 1)]
+        helping: list[_Helper] = []
+        with suppress(OSError):  # no more processes may be started here
+            helping.extend(helpers.enter_context(_Helper(left, found, wanted, command)) for _ in range(_processes(len(pieces)) - 1))
         with suppress(IndexError, SpanbenchError):  # nothing is left; or an error, which its turn will find again
             while helping:
                 at, piece = left.popleft()

@@ -99,13 +99,21 @@ def test_an_error_in_a_helpers_part_names_the_files_own_line(
 
 
 @pytest.mark.parametrize(
-    "program",
-    ["", "raise SystemExit(3)", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "print('no pickle')", "print('\\x80\\x05')"],
+    "command",
+    [
+        [],
+        ["-c", ""],
+        ["-c", "raise SystemExit(3)"],
+        ["-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"],
+        ["-c", "print('no pickle')"],
+        ["-c", "print('\\x80\\x05')"],
+    ],
 )
-def test_the_work_of_a_helper_that_fails_is_done_here(path: Path, program: str) -> None:
+def test_the_work_of_a_helper_that_fails_is_done_here(monkeypatch: pytest.MonkeyPatch, path: Path, command: list[str]) -> None:
     path.write_text("".join(record.to_line() for record in series()), encoding="utf-8")
+    monkeypatch.setattr(readers, "_processes", lambda _pieces: 3)
     pieces = cut(path, 5_000)
-    found = read_pieces(pieces, EVERYTHING, [sys.executable, "-c", program])
+    found = read_pieces(pieces, EVERYTHING, [sys.executable, *command] if command else ["/nowhere/at/all"])
     assert [(piece, reading.digests) for piece, reading in found] == [(piece, read_piece(piece, EVERYTHING).digests) for piece in pieces]
 
 
