@@ -140,8 +140,8 @@ def _growth(sections: Sequence[Section]) -> Iterator[str]:
         "Exponents of least squares in logarithms, from three lengths on, smallest to largest over the setups. A figure counts as "
         f"near-constant if its 95% interval lies below {NEAR_CONSTANT} (twice the prompt costs at most 15% more), as refuted if it lies "
         "above. Decode is one span of one-token steps: where the token arm's exponent is small too, being near-constant there is no "
-        "advantage of latents. Every fit, with its interval and the exponent that it is heading for, is in "
-        "[report/report.md](report/report.md)."
+        "advantage of latents. Every fit, with its interval and the exponent that it is heading for, is in the reports of "
+        "[document](report/document/report.md) and [small](report/small/report.md)."
     )
 
 

@@ -6,9 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results"
-RECORDS = sorted(RESULTS.glob("*.jsonl"))
 
 
 def test_the_readmes_show_what_the_records_give() -> None:
@@ -16,14 +17,20 @@ def test_the_readmes_show_what_the_records_give() -> None:
     assert (ran.returncode, ran.stdout) == (0, "")
 
 
-def test_the_committed_report_is_what_the_records_give(tmp_path: Path) -> None:
-    formats = "wide,markdown,svg,html"
-    command = [sys.executable, "-m", "spanbench", "report", *map(str, RECORDS), "--out", str(tmp_path), "--formats", formats]
-    subprocess.run(command, capture_output=True, check=True)
-    made = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    kept = {path.relative_to(RESULTS / "report"): path.read_bytes() for path in (RESULTS / "report").rglob("*") if path.is_file()}
-    assert made.keys() == kept.keys()
-    assert [str(name) for name in made if made[name] != kept[name]] == []
+@pytest.mark.parametrize("preset", ["document", "small"])
+def test_the_committed_reports_are_what_the_records_give(tmp_path: Path, preset: str) -> None:
+    kept = RESULTS / "report" / preset
+    command = [sys.executable, "-m", "spanbench", "report", *map(str, sorted(RESULTS.glob(f"{preset}*.jsonl"))), "--out", str(tmp_path)]
+    subprocess.run([*command, "--formats", "wide,markdown,svg,html"], capture_output=True, check=True)
+    made, there = (
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()} for folder in (tmp_path, kept)
+    )
+    assert made.keys() == there.keys()
+    assert [str(name) for name in made if made[name] != there[name]] == []
+
+
+def test_every_file_of_records_is_in_a_report() -> None:
+    assert {path.name.replace("_", "-").partition("-")[0] for path in RESULTS.glob("*.jsonl")} == {"document", "small"}
 
 
 def test_every_committed_count_is_derived_again() -> None:
