@@ -104,7 +104,8 @@ def _cell(dots: Sequence[Dot], name: str) -> str:
     """Return the figures of one length: a few one below the other, of many the middle one and how far they go."""
     if many := spread(dots):
         return f"{short(name, many.middle)}<small>{interval(name, many.low, many.high)}, median of {many.count:,}</small>"
-    return "<br>".join(_value(dot, name) for dot in dots)
+    values = [_value(dot, name) for dot in dots]
+    return "".join(value if value.endswith("</small>") else f"{value}<br>" for value in values).removesuffix("<br>")  # small ends a line
 
 
 def _value(dot: Dot, name: str) -> str:
