@@ -134,8 +134,8 @@ def _header(grid: Grid, config: str | None, folder: Path) -> Header:
     from spanbench.judge.baseline.asked import asked_of
     from spanbench.judge.baseline.file import Header
 
-    if len(grid) > MOST:
-        raise UsageError(f"the grid has {len(grid):,} points, more than {MOST:,}; each is counted at every check, so take fewer values")
+    if grid.points > MOST:
+        raise UsageError(f"the grid has {grid.points:,} points, more than {MOST:,}; each is counted at every check, so take fewer values")
     shared = dict(grid.shared)
     if config is not None:
         base = read_toml(config)

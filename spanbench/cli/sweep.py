@@ -99,7 +99,7 @@ def sweep(
         generate=generate, shape=overrides_of(shape or []), regimes=regime, prompt=prompt, tokenizer=tokenizer, convention=convention,
     )  # fmt: skip
     grids = [one.over(flags) for one in read_grids(grid)] if grid is not None else [flags]
-    _check_number(sum(map(len, grids)), yes=yes or dry_run)
+    _check_number(sum(one.points for one in grids), yes=yes or dry_run)
     timing = None if run is False else {
         "max_seconds": max_time, "precision": precision, "meter": meter, "threads": threads, "compiled": compiled, "stages": stages,
         "co2": co2, "limits": limits, "peak": peak, "must_run": run is True,
@@ -150,6 +150,8 @@ def _show_plan(plan: Plan, out: str | None, fmt: str) -> None:
     from spanbench.sweep.kept import Kept
     from spanbench.sweep.view import Predicted, render_plan
 
+    if out is not None and Path(out).exists() and not Path(out).is_file():
+        raise UsageError(f"--out: {out!r} is no file that can be read again; name a file")
     kept = Kept(stored.record for stored in (each(Path(out), _note) if out is not None and Path(out).exists() else []))
     done = frozenset(planned.job.key for planned in plan.points if kept.answers(planned.job))
     put(render_plan, Predicted(plan, done, available_bytes()), fmt)

@@ -49,7 +49,7 @@ def _try_to_append(path: Path) -> bytes:
     os.close(_open_to_append(path))
     head = _head(path)
     if not existed and not head:  # another process may have begun it meanwhile
-        path.unlink()
+        _take_away(path)
     return head
 
 
@@ -86,6 +86,10 @@ def appending(path: Path, option: str = "--out") -> Iterator[Callable[[Record], 
         raise UsageError(f"{option}: another sweep or merge is writing {str(path)!r}; wait for its end, or name another file")
 
     def append_held(record: Record) -> None:
+        if not _names(path, handle):
+            raise UsageError(
+                f"{option}: {str(path)!r} was replaced or taken away by another program; what was kept went with it, begin again"
+            )
         try:
             _append(handle, path, record)
         except OSError as error:
@@ -95,8 +99,13 @@ def appending(path: Path, option: str = "--out") -> Iterator[Callable[[Record], 
         yield append_held
     finally:
         if os.fstat(handle).st_size == 0 and _names(path, handle):
-            path.unlink()
+            _take_away(path)
         os.close(handle)
+
+
+def _take_away(path: Path) -> None:
+    """Remove an empty file that was made here; a link that pointed to nothing stays, and points to nothing again."""
+    Path(os.path.realpath(path)).unlink()
 
 
 def _held(path: Path) -> int | None:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from spanbench.errors import UsageError
 
-__all__ = ["SUFFIX", "Line", "lines_of", "record_files"]
+__all__ = ["SUFFIX", "Line", "is_cut", "lines_of", "record_files"]
 
 SUFFIX = ".jsonl"
 _WORDS = ("null", "true", "false")
@@ -63,6 +63,12 @@ def lines_of(path: Path) -> Iterator[Line]:
                     yield _line(number, line.removesuffix(b"\n"))
     except OSError as error:
         raise UsageError(f"PATH {str(path)!r}: cannot be read ({error.strerror})") from None
+
+
+def is_cut(raw: bytes) -> bool:
+    """Tell whether a line only breaks off, as a run leaves it that was killed while it wrote; a crash may leave zero bytes behind it."""
+    left = raw.rstrip(b"\0\r\n")
+    return not left or _line(0, left).cut
 
 
 def _line(number: int, raw: bytes) -> Line:

@@ -123,7 +123,7 @@ class Record(BaseModel):
         """
         try:
             plain = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # RecursionError: nested too deeply
             raise UsageError(f"{where}: not JSON ({error})") from None
         if not isinstance(plain, dict) or "schema" not in plain:
             raise UsageError(f"{where}: not a spanbench record (no 'schema')")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from spanbench.errors import UsageError
+from spanbench.errors import SpanbenchError, UsageError
 from spanbench.files import why
+from spanbench.record.lines import is_cut
 from spanbench.record.models import Record
 
 __all__ = ["Note", "Stored", "each", "read"]
@@ -25,18 +25,23 @@ class Stored:
     record: Record
 
     @staticmethod
-    def at(path: Path, start: int) -> Record:
-        """Return the record of the line that begins at this byte.
+    def at(path: Path, start: int, name: str) -> Record:
+        """Return the record of the line that begins at this byte, whose id is `name`.
 
         Raises:
-            UsageError: the file cannot be read, or has changed.
+            UsageError: the file cannot be read, or something else stands there now.
         """
         try:
             with path.open("rb") as file:
                 file.seek(start)
-                return Record.from_line(file.readline().decode("utf-8"), str(path))
-        except (OSError, ValueError) as error:
+                found = Record.from_line(file.readline().decode("utf-8"), str(path))
+        except OSError as error:
             raise UsageError(f"cannot read records from {str(path)!r}: {why(error)}") from None
+        except (SpanbenchError, ValueError):
+            found = None
+        if found is None or found.id != name:
+            raise UsageError(f"{str(path)!r} changed while it was read; nothing was done, begin again")
+        return found
 
 
 def read(path: Path, note: Note | None = None) -> list[Record]:
@@ -69,18 +74,10 @@ def _record(line: bytes, number: int, path: Path, note: Note | None, *, last: bo
     try:
         return Record.from_line(line.decode("utf-8"), f"{path}, line {number}")
     except (UsageError, UnicodeDecodeError) as error:
-        if not _is_json(line) and (last or (note is not None and line.lstrip().startswith(b"{"))):
+        if (last or note is not None) and is_cut(line):
             if note is not None:
                 note(f"{path}: line {number} is half-written and was left out")
             return None
         if isinstance(error, UnicodeDecodeError):
             raise UsageError(f"cannot read records from {str(path)!r}: line {number} is not UTF-8 text") from None
         raise
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True

@@ -55,8 +55,9 @@ class Grid:
             _check(f"{where}{key}", key, value)
         return cls(axes, _sizes(where, known.get("shape", {})), {**shared, **regimes})
 
-    def __len__(self) -> int:
-        """Return the number of points, duplicates and impossible ones included."""
+    @property
+    def points(self) -> int:
+        """The number of points, duplicates and impossible ones included; `len` would end at 2^63."""
         return prod(map(len, (*self.axes.values(), *self.sizes.values())))
 
     def over(self, other: Grid) -> Grid:
@@ -82,7 +83,8 @@ def _values(option: str, key: str, given: Any) -> list[Any]:
         values = list(batches(option, given))
     else:
         values = list(wholes(option, given)) if key in _WHOLES else list(names(option, given))
-    for value in values:
+    ends = (min(values), max(values)) if key in _WHOLES else values  # a million seeds are right if both ends are
+    for value in dict.fromkeys(ends):
         _check(option, key, value)
     return values
 
@@ -159,5 +161,7 @@ def read_grids(path: str) -> list[Grid]:
 
 
 def _toml(where: str, table: Mapping[str, Any]) -> Grid:
+    if "regimes" in table:
+        raise UsageError(f"{where}: regimes: unknown key — did you mean 'regime'?")
     renamed = {"regimes" if key == "regime" else key: value for key, value in table.items()}
     return Grid.of(f"{where}: ", **renamed)

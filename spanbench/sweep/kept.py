@@ -8,7 +8,7 @@ from typing import Any
 from spanbench.record import Record
 from spanbench.sweep.job import Job
 
-__all__ = ["Kept", "is_measured", "marked"]
+__all__ = ["Kept", "answered", "is_measured", "marked"]
 
 
 def is_measured(record: Record) -> bool:
@@ -27,23 +27,26 @@ def marked(record: Record, job: Job, engine: str, attempts: int) -> Record:
     return record.model_copy(update={"environment": {**record.environment, "sweep": sweep}})
 
 
+def answered(record: Record) -> frozenset[tuple[str, bool]]:
+    """Return the keys of the jobs that a record answers, each with whether the job is to be measured.
+
+    A measured record answers both ways of asking; a counted one only its own, or both where it was to be measured and did not fit.
+    """
+    sweep = record.environment.get("sweep")
+    marks = sweep if isinstance(sweep, dict) else {}
+    keys = {record.id, str(marks.get("key", record.id))}
+    timed = marks.get("asked") == "measured" or is_measured(record)
+    return frozenset((key, how) for key in keys for how in ((False, True) if timed else (False,)))
+
+
 class Kept:
-    """The jobs that some records answer: a measured one answers both ways of asking, a counted one only its own."""
+    """The jobs that some records answer."""
 
     def __init__(self, records: Iterable[Record]) -> None:
-        self._counted: set[str] = set()
-        self._measured: set[str] = set()
+        self._answered: set[tuple[str, bool]] = set()
         for record in records:
-            self._add(record)
-
-    def _add(self, record: Record) -> None:
-        sweep = record.environment.get("sweep")
-        marks = sweep if isinstance(sweep, dict) else {}
-        keys = {record.id, str(marks.get("key", record.id))}
-        self._counted |= keys
-        if marks.get("asked") == "measured" or is_measured(record):
-            self._measured |= keys
+            self._answered |= answered(record)
 
     def answers(self, job: Job) -> bool:
         """Tell whether a job need not be run."""
-        return job.key in (self._counted if job.timing is None else self._measured)
+        return (job.key, job.timing is not None) in self._answered

@@ -6,7 +6,6 @@ are runs of their own and are all kept. Different counts of one id contradict ea
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -16,7 +15,8 @@ from typing import Any
 from spanbench.errors import CountMismatch, UsageError
 from spanbench.files import write_whole
 from spanbench.record import Record, Stored, appending, each
-from spanbench.sweep.kept import is_measured
+from spanbench.record.lines import is_cut
+from spanbench.sweep.kept import answered, is_measured
 
 __all__ = ["Merged", "merge", "union"]
 
@@ -57,13 +57,13 @@ def merge(out: Path, files: Sequence[Path], note: Note) -> Merged:
             for stored in each(path, note):
                 by_id.setdefault(stored.record.id, []).append((path, stored.start if again else stored.record))
         tally = _Tally()
-        _replace(out, tally.counted(_united(same) for same in by_id.values()))
+        _replace(out, tally.counted(_united(name, same) for name, same in by_id.items()))
     return Merged(sum(map(len, by_id.values())), tally.kept, len(by_id), tally.replaced)
 
 
-def _united(same: Iterable[Place]) -> tuple[list[Record], int]:
+def _united(name: str, same: Iterable[Place]) -> tuple[list[Record], int]:
     """Read the records of one id again: those of all ids together may not fit in memory."""
-    return union((path, Stored.at(path, where) if isinstance(where, int) else where) for path, where in same)
+    return union((path, Stored.at(path, where, name) if isinstance(where, int) else where) for path, where in same)
 
 
 class _Tally:
@@ -99,11 +99,20 @@ def union(named: Iterable[tuple[Path, Record]]) -> tuple[list[Record], int]:
 
 
 def _stay(records: Sequence[Record]) -> tuple[list[Record], int]:
-    """Return which records of one id stay: every different measured one, else the first counted one."""
+    """Return which records of one id stay: every different measured one, else as few counted ones as answer what all of them do."""
     lines = {record.to_line(): record for record in records}
     measured = [record for record in lines.values() if is_measured(record)]
     counted = [record for record in lines.values() if not is_measured(record)]
-    return (measured, len(counted)) if measured else (counted[:1], 0)
+    return (measured, len(counted)) if measured else (_needed(counted), 0)
+
+
+def _needed(counted: Sequence[Record]) -> list[Record]:
+    """Return counted records without those whose jobs others answer: marks of what did not fit, or of a largest batch, stay."""
+    kept: list[Record] = []
+    for record in sorted(counted, key=lambda one: -len(answered(one))):  # of equal ones the first
+        if not answered(record) <= frozenset().union(*map(answered, kept)):
+            kept.append(record)
+    return kept
 
 
 def _check_counts(same: Sequence[tuple[Path, Record]]) -> None:
@@ -134,10 +143,8 @@ def _replace(out: Path, records: Iterable[Record]) -> None:
 
 
 def _half_written(path: Path) -> Iterator[bytes]:
-    """Yield the lines that are no JSON: what a run left there is not merge's to throw away."""
+    """Yield the lines that break off: what a run left there is not merge's to throw away."""
     with path.open("rb") as file:
         for line in file:
-            try:
-                json.loads(line.strip() or b"{}")
-            except ValueError:
+            if line.strip() and is_cut(line):
                 yield line.removesuffix(b"\n") + b"\n"

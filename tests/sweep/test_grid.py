@@ -88,7 +88,7 @@ def test_a_batch_may_be_the_largest_and_names_are_names() -> None:
 def test_the_product_has_every_combination_with_lengths_changing_fastest() -> None:
     grid = Grid.of(tokens="8,16", span="4,8", allocation="lean,block", shape={"carry": ["0", "1"]}, regimes="score,decode")
     requests = list(grid.requests())
-    assert len(requests) == len(grid) == 16
+    assert len(requests) == grid.points == 16
     assert [request.tokens for request in requests[:4]] == [8, 16, 8, 16]
     assert {(r.tokens, r.span, r.allocation, r.shape["carry"]) for r in requests} == {
         (n, s, a, c) for n in (8, 16) for s in (4, 8) for a in ("lean", "block") for c in (0, 1)
@@ -135,14 +135,14 @@ def test_tables_of_a_file_add_up_share_what_stands_above_them_and_give_way_to_fl
         '[[grid]]\ntokens = [24, 48]\nspan = [8, 16]\nbatch = [1, "max"]\n'
     )
     first, second = read_grids(str(path))
-    assert (len(first), len(second)) == (6, 8)
+    assert (first.points, second.points) == (6, 8)
     assert {request.preset for grid in (first, second) for request in grid.requests()} == {"tiny"}
     assert {request.shape["mixer.layers"] for request in first.requests()} == {3}
     assert {request.largest for request in second.requests()} == {False, True}
     assert {request.regimes for request in second.requests()} == {("prefill",)}
     over = second.over(Grid.of(tokens="7"))
     assert {request.tokens for request in over.requests()} == {7}
-    assert len(over) == 4
+    assert over.points == 4
 
 
 @pytest.mark.parametrize(
@@ -253,3 +253,15 @@ def test_what_is_no_shard_is_one_clear_line(shard: str) -> None:
 
 def test_every_axis_is_a_field_of_a_request() -> None:
     assert set(AXES) <= set(Request.__dataclass_fields__)
+
+
+def test_a_grid_of_more_points_than_a_machine_word_can_count_has_a_number() -> None:
+    many = "1..1000000/1"
+    assert Grid.of(tokens=many, generate=many, seed=many, span=many).points == 10**24
+
+
+def test_the_plural_is_no_key_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "grid.toml"
+    path.write_text('regime = "score"\nregimes = "prefill"\n')
+    with pytest.raises(UsageError, match="regimes: unknown key — did you mean 'regime'"):
+        read_grids(str(path))

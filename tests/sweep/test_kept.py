@@ -179,8 +179,70 @@ def test_records_are_read_one_by_one_and_found_again_where_they_stand(tmp_path: 
     assert (next(found).record, told) == (record(1), [])
     rest = list(found)
     assert [stored.record for stored in rest] == [record(2), record(3)]
-    assert [Stored.at(stored.path, stored.start) for stored in rest] == [record(2), record(3)]
+    assert [Stored.at(stored.path, stored.start, stored.record.id) for stored in rest] == [record(2), record(3)]
     assert told == [f"{path}: line 5 is half-written and was left out"]
+
+
+def test_a_file_that_is_another_when_it_is_read_again_is_refused(tmp_path: Path) -> None:
+    other = written(tmp_path, "in.jsonl", [record(2)])
+    (stored,) = each(other)
+    for now in (record(3).to_line(), "no record\n", ""):
+        other.write_text(now)
+        with pytest.raises(UsageError, match=r"in.jsonl' changed while it was read"):
+            Stored.at(stored.path, stored.start, stored.record.id)
+
+
+@pytest.mark.parametrize("line", ['{"schema":1}{"schema":1}', '{"schema":1x,"id":2}', "hello", "[" * 3000 + "]" * 3000])
+def test_only_a_line_that_breaks_off_is_left_out(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "in.jsonl"
+    for end in ("", "\n", "\n" + record(1).to_line()):
+        path.write_text(line + end)
+        with pytest.raises(UsageError, match=r"in.jsonl, line 1"):
+            merge(tmp_path / "out.jsonl", [path], print)
+        assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_zero_bytes_that_a_crash_left_are_half_a_line(tmp_path: Path) -> None:
+    path, told = tmp_path / "in.jsonl", list[str]()
+    path.write_bytes(record(1).to_line().encode() + record(2).to_line().encode()[:100] + bytes(50))
+    assert read(path, told.append) == [record(1)]
+    assert told == [f"{path}: line 2 is half-written and was left out"]
+
+
+def test_marks_of_what_did_not_fit_and_of_the_largest_batch_outlive_a_merge() -> None:
+    plain = record()
+    unfit = marked(plain, job(plain.id, TIMING), "local", 1)
+    largest = marked(plain, job(f"{plain.id}-max"), "local", 1)
+    for order in ([plain, unfit, largest], [largest, unfit, plain], [plain, largest, unfit, plain]):
+        kept, _ = union((Path("f"), one) for one in order)
+        assert sorted(map(Record.to_line, kept)) == sorted([unfit.to_line(), largest.to_line()])
+        assert Kept(kept).answers(job(plain.id, TIMING))
+        assert Kept(kept).answers(job(f"{plain.id}-max"))
+        assert not Kept(kept).answers(job(f"{plain.id}-max", TIMING))
+
+
+def test_a_file_that_is_replaced_while_it_is_held_ends_the_writing(tmp_path: Path) -> None:
+    out = written(tmp_path, "out.jsonl", [record(1)])
+    with appending(out) as keep:
+        keep(record(2))
+        written(tmp_path, "new.jsonl", [record(1)]).replace(out)
+        with pytest.raises(UsageError, match="replaced or taken away"):
+            keep(record(3))
+    assert read(out) == [record(1)]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links")
+def test_a_link_to_nothing_stays_a_link(tmp_path: Path) -> None:
+    target, link = tmp_path / "target", tmp_path / "link"
+    link.symlink_to(target)
+    with appending(link):
+        pass
+    assert link.is_symlink()
+    assert not target.exists()
+    with appending(link) as keep:
+        keep(record(1))
+    assert link.is_symlink()
+    assert read(target) == [record(1)]
 
 
 def test_a_merge_keeps_the_rights_of_the_file(tmp_path: Path) -> None:

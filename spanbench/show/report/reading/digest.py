@@ -30,6 +30,8 @@ __all__ = ["Digest", "Wanted", "digest", "digest_line", "distinct"]
 Plain = Mapping[str, Any]
 
 _FIELDS, _KEYS = len(Record.model_fields), len(Measure.model_fields)
+_WRITTEN = f'{{"schema":{SCHEMA},"id":'.encode()
+"""How each line begins that was written here."""
 _NUMBERS = frozenset({int, float, NoneType})
 _LEGAL = frozenset(product(*(get_args(Measure.model_fields[name].annotation) for name in ("arm", "regime", "stage")), SOURCES))
 _place, _value, _ends = itemgetter("arm", "regime", "stage", "source"), itemgetter("value"), itemgetter("low", "high")
@@ -85,7 +87,7 @@ def digest_line(line: bytes, where: str, wanted: Wanted) -> Digest:
         SchemaMismatch: a record of another schema.
         UnicodeDecodeError: not UTF-8.
     """
-    seal = hashlib.sha256(line).hexdigest()
+    seal = hashlib.sha256(line if line.startswith(_WRITTEN) else _written(line, where)).hexdigest()
     try:
         return _looked_over(skimmed(line) if wanted == SUMMARY_ALONE else from_json(line, allow_inf_nan=False), seal, wanted)
     except (ValueError, TypeError, KeyError, AttributeError):  # not as it is written here: let the full check say why, or fill it up
@@ -94,6 +96,11 @@ def digest_line(line: bytes, where: str, wanted: Wanted) -> Digest:
         return _reduced(plain, seal, wanted)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UsageError(f"{where}: its point is not one that a report can place ({type(error).__name__}: {error})") from None
+
+
+def _written(line: bytes, where: str) -> bytes:
+    """Return a line as it is written here: the same record in another form is the same record."""
+    return Record.from_line(line.decode(), where).to_line().strip().encode()
 
 
 def digest(record: Record, wanted: Wanted = SUMMARY_ALONE) -> Digest:

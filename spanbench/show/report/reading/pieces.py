@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,10 +10,9 @@ from io import BufferedReader
 from pathlib import Path
 from typing import cast
 
-from pydantic_core import from_json
-
 from spanbench.errors import UsageError
 from spanbench.files import why
+from spanbench.record.lines import is_cut
 from spanbench.show.report.reading.digest import Digest, Wanted, digest_line
 
 __all__ = ["PIECE_BYTES", "Piece", "Reading", "pieces_of", "read_piece"]
@@ -31,6 +31,8 @@ class Piece:
     path: str
     start: int = 0
     end: int | None = None
+    file: tuple[int, int] | None = None
+    """Device and inode of a file that was cut: a name such as /dev/stdin is another file in another process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +53,15 @@ def pieces_of(path: Path, size: int = PIECE_BYTES) -> Iterator[Piece]:
     """
     start = 0
     with path.open("rb") as file:
-        known = path.stat()
+        known = os.fstat(file.fileno())
         while stat.S_ISREG(known.st_mode) and known.st_size - start > 2 * size:
             file.seek(start + size)
             file.readline()
             if file.tell() >= known.st_size:
                 break
-            yield Piece(str(path), start, file.tell())
+            yield Piece(str(path), start, file.tell(), (known.st_dev, known.st_ino))
             start = file.tell()
-    yield Piece(str(path), start)
+    yield Piece(str(path), start, file=(known.st_dev, known.st_ino) if start else None)
 
 
 def read_piece(piece: Piece, wanted: Wanted, before: int = 0) -> Reading:
@@ -71,11 +73,18 @@ def read_piece(piece: Piece, wanted: Wanted, before: int = 0) -> Reading:
     """
     try:
         with cast("BufferedReader", Path(piece.path).open("rb", buffering=_BUFFER)) as file:
-            if piece.start:
+            if piece.file is not None:
+                _check_same(file, piece)
                 file.seek(piece.start)
             return _reading(file, piece, wanted, before)
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         raise UsageError(f"cannot read records from {piece.path!r}: {why(error)}") from None
+
+
+def _check_same(file: BufferedReader, piece: Piece) -> None:
+    found = os.fstat(file.fileno())
+    if (found.st_dev, found.st_ino) != tuple(piece.file or ()):
+        raise UsageError(f"{piece.path!r} changed while it was read; begin again")
 
 
 def _reading(file: BufferedReader, piece: Piece, wanted: Wanted, before: int) -> Reading:
@@ -84,7 +93,7 @@ def _reading(file: BufferedReader, piece: Piece, wanted: Wanted, before: int) ->
     number = 0
     for number, line in enumerate(_lines(file, piece), start=1):
         if stripped := line.strip():
-            found = _digest(stripped, f"{piece.path}, line {before + number}", wanted, last=not file.peek(1))
+            found = _digest(stripped, f"{piece.path}, line {before + number}", wanted)
             if found is None:
                 torn.append(number)
             else:
@@ -102,23 +111,13 @@ def _lines(file: BufferedReader, piece: Piece) -> Iterator[bytes]:
         yield line
 
 
-def _digest(line: bytes, where: str, wanted: Wanted, *, last: bool) -> Digest | None:
-    """Return the record of a line; None where its writer died within it: the file's end, or the beginning of a record."""
+def _digest(line: bytes, where: str, wanted: Wanted) -> Digest | None:
+    """Return the record of a line; None where its writer died within it."""
     try:
         return digest_line(line, where, wanted)
-    except UnicodeDecodeError:
-        if last:
+    except (UnicodeDecodeError, UsageError) as error:
+        if is_cut(line):
             return None
-        raise UsageError(f"{where}: is not UTF-8 text") from None
-    except UsageError:
-        if _is_json(line) or not (last or line.startswith(b"{")):
-            raise
-        return None
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        from_json(line)
-    except ValueError:
-        return False
-    return True
+        if isinstance(error, UnicodeDecodeError):
+            raise UsageError(f"{where}: is not UTF-8 text") from None
+        raise

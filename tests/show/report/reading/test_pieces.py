@@ -98,6 +98,39 @@ def test_an_error_in_a_helpers_part_names_the_files_own_line(
         loaded(path)
 
 
+@pytest.mark.skipif(not Path("/dev/stdin").exists(), reason="no name for standard input here")
+def test_a_name_that_is_another_file_in_another_process_is_read_here(path: Path) -> None:
+    path.write_text("".join(record.to_line() for record in series()), encoding="utf-8")
+    program = (
+        "from pathlib import Path\n"
+        "from spanbench.show.report.reading import loading, readers\n"
+        "from spanbench.show.report.reading.digest import Wanted\n"
+        "from spanbench.show.report.reading.pieces import pieces_of\n"
+        "loading.pieces_of = lambda path: pieces_of(path, 5_000)\n"
+        "readers._processes = lambda pieces: 3\n"
+        "print(len(loading.load([Path('/dev/stdin')], Wanted(), print)))\n"
+    )
+    with path.open("rb") as given:
+        ran = subprocess.run([sys.executable, "-c", program], stdin=given, capture_output=True, text=True, check=False, timeout=60)
+    assert (ran.stdout, ran.returncode) == ("4\n", 0), ran.stderr
+
+
+def test_a_file_that_is_replaced_between_two_pieces_is_refused(path: Path) -> None:
+    path.write_text("".join(record.to_line() for record in series()), encoding="utf-8")
+    last = cut(path, 5_000)[-1]
+    path.with_name("new").write_bytes(path.read_bytes())
+    path.with_name("new").replace(path)
+    with pytest.raises(UsageError, match="changed while it was read"):
+        read_piece(last, EVERYTHING)
+
+
+def test_a_record_in_another_form_of_json_is_the_same_record(path: Path) -> None:
+    plain = counted(64).to_json()
+    again = {key: plain[key] for key in reversed(plain)}
+    path.write_text("".join([counted(64).to_line(), json.dumps(plain) + "\n", json.dumps(again) + "\n"]), encoding="utf-8")
+    assert [len(part) for part in loaded(path)] == [1, 1]
+
+
 @pytest.mark.parametrize(
     "command",
     [
