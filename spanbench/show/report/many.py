@@ -27,9 +27,9 @@ class Spread:
     count: int
 
 
-def spread(dots: Sequence[Dot]) -> Spread | None:
+def spread(dots: Sequence[Dot], most: int = MOST_FIGURES) -> Spread | None:
     """Return what stands for figures that are too many to stand side by side; None for a few."""
-    if len(dots) <= MOST_FIGURES:
+    if len(dots) <= most:
         return None
     values = [dot.value for dot in dots]
     return Spread(median_low(values), min(values), max(values), len(values))

@@ -16,6 +16,8 @@ from spanbench.show.report.summary import ARMS, SUMMARISED, Across, Dot, Report,
 
 __all__ = ["MOST_ROWS", "page", "render_report"]
 
+_MOST_NARROW = 2
+"""Figures side by side in a cell of a narrow terminal."""
 MOST_ROWS = 40
 """Lengths of prompt in one table; of more, some are left out, spread evenly."""
 
@@ -107,14 +109,25 @@ def thinned(lengths: Sequence[int], most: int) -> list[int]:
 
 
 def _cell(quantity: str, dots: Sequence[Dot]) -> str | Cell:
-    """Return the figures of one N: a few measured ones stand side by side."""
+    """Return the figures of one N: a few measured ones stand side by side, fewer of them where there is little room."""
+    if not dots:
+        return ""
+    if len(dots) == 1:
+        return _figure(quantity, dots[0])
+    return Cell(_short(quantity, dots), _full(quantity, dots))
+
+
+def _short(quantity: str, dots: Sequence[Dot]) -> str:
+    if many := spread(dots, _MOST_NARROW):
+        return f"{units.short(quantity, many.middle)}, median of {many.count:,}"
+    return "; ".join(units.short(quantity, dot.value) for dot in dots)
+
+
+def _full(quantity: str, dots: Sequence[Dot]) -> str:
     if many := spread(dots):
-        middle = units.short(quantity, many.middle)
-        return Cell(
-            f"{middle}, median of {many.count:,}", f"{middle} ({units.interval(quantity, many.low, many.high)}), median of {many.count:,}"
-        )
-    parts = [_figure(quantity, dot) for dot in dots]
-    return Cell("; ".join(part.short for part in parts), "; ".join(part.full for part in parts)) if parts else ""
+        ends = units.interval(quantity, many.low, many.high)
+        return f"{units.short(quantity, many.middle)} ({ends}), median of {many.count:,}"
+    return "; ".join(_figure(quantity, dot).full for dot in dots)
 
 
 def _figure(quantity: str, dot: Dot) -> Cell:

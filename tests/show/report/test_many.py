@@ -48,6 +48,13 @@ def test_a_cell_of_many_figures_says_the_middle_the_ends_and_how_many(fmt: str) 
     assert "2.30 s;" not in text
 
 
+@pytest.mark.parametrize(("runs", "cell"), [(1, "90.00×"), (2, "256 ms; 2.30 s"), (3, "256 ms, median of 3"), (4, "256 ms, median of 4")])
+def test_a_narrow_table_stays_narrow_whatever_the_number_of_runs(runs: int, cell: str) -> None:
+    text = render_report(summarise(repeated(runs)), "table", width=80)
+    assert cell in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
 def test_the_csv_keeps_every_figure() -> None:
     lines = render_report(summarise(repeated(5)), "csv").splitlines()
     assert sum(",token,prefill,seconds," in line for line in lines) == 15
