@@ -128,6 +128,8 @@ def _check_timing(timing: Mapping[str, Any] | None) -> None:
     from spanbench.measure.carbon import parse_carbon
     from spanbench.measure.energy import get_meter
 
+    if timing["threads"] is not None and timing["threads"] < 1:
+        raise UsageError(f"--threads: {timing['threads']} must be at least 1")
     get_meter(timing["meter"])
     if timing["co2"] is not None:
         parse_carbon(timing["co2"])
@@ -140,7 +142,9 @@ def _planned(grids: list[Grid], timing: Mapping[str, Any] | None, shard: str | N
     from spanbench.measure.host.memory import available_bytes
     from spanbench.sweep.plan import plan_of, shard_of
 
-    plan = plan_of(chain.from_iterable(one.requests() for one in grids), timing, available_bytes())
+    # Shards are numbered alike everywhere: what is free on one machine at one moment must not move points between them.
+    free = available_bytes() if shard is None else None
+    plan = plan_of(chain.from_iterable(one.requests() for one in grids), timing, free)
     return plan if shard is None else replace(plan, points=shard_of(plan.points, shard))
 
 

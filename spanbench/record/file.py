@@ -46,11 +46,14 @@ def _check_place(path: Path, option: str) -> None:
 def _try_to_append(path: Path) -> bytes:
     """Open the file as `append` would, and return how it begins."""
     existed = path.exists()
-    os.close(_open_to_append(path))
-    head = _head(path)
-    if not existed and not head:  # another process may have begun it meanwhile
-        _take_away(path)
-    return head
+    handle = _open_to_append(path)
+    try:
+        head = _head(path)
+        if not existed and not head:
+            _take_away_if_ours(path, handle)
+        return head
+    finally:
+        os.close(handle)
 
 
 def append(path: Path, record: Record, option: str = "--out") -> None:
@@ -77,7 +80,7 @@ def appending(path: Path, option: str = "--out") -> Iterator[Callable[[Record], 
     """
     check_writable(path, option)
     try:
-        if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+        if not _is_or_can_be_a_file(path):
             raise UsageError(f"{option}: {str(path)!r} is no file that can be read again; name a file")
         handle = _held(path)
     except OSError as error:
@@ -98,14 +101,25 @@ def appending(path: Path, option: str = "--out") -> Iterator[Callable[[Record], 
     try:
         yield append_held
     finally:
-        if os.fstat(handle).st_size == 0 and _names(path, handle):
-            _take_away(path)
+        _take_away_if_ours(path, handle)
         os.close(handle)
 
 
-def _take_away(path: Path) -> None:
-    """Remove an empty file that was made here; a link that pointed to nothing stays, and points to nothing again."""
-    Path(os.path.realpath(path)).unlink()
+def _take_away_if_ours(path: Path, handle: int) -> None:
+    """Remove a file that was made here and is empty, unless another process has begun to use it: only who locks it may.
+
+    A link that pointed to nothing stays, and points to nothing again.
+    """
+    if os.fstat(handle).st_size == 0 and try_lock(handle) and _names(path, handle):
+        Path(os.path.realpath(path)).unlink()
+
+
+def _is_or_can_be_a_file(path: Path) -> bool:
+    """Tell whether a path names a file, or nothing yet; asked once, since another process may take it away between two questions."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return True
 
 
 def _held(path: Path) -> int | None:
@@ -123,7 +137,10 @@ def _held(path: Path) -> int | None:
 
 def _names(path: Path, handle: int) -> bool:
     """Tell whether a path still names an open file: another process may have replaced it, or taken it away."""
-    return path.exists() and os.path.samestat(os.fstat(handle), path.stat())
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _append(handle: int, path: Path, record: Record) -> None:
@@ -140,10 +157,13 @@ def _open_to_append(path: Path) -> int:
 
 
 def _head(path: Path) -> bytes:
-    if not stat.S_ISREG(path.stat().st_mode):
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return b""
+        with path.open("rb") as file:
+            return file.read(4096)
+    except FileNotFoundError:  # another process made it, and has just taken it away again
         return b""
-    with path.open("rb") as file:
-        return file.read(4096)
 
 
 def _ends_within_a_line(path: Path) -> bool:

@@ -129,12 +129,12 @@ def overrides_of(items: Sequence[str]) -> dict[str, list[str]]:
     Raises:
         UsageError: not KEY=VALUE.
     """
-    found = {}
+    found: dict[str, list[str]] = {}
     for item in items:
         key, equals, value = (part.strip() for part in item.partition("="))
         if not (key and equals and value):
             raise UsageError(f"--set {item!r}: must be KEY=VALUE or KEY=VALUE,VALUE, for example carry=0,8")
-        found[key] = _listed(value)
+        found.setdefault(key, []).extend(_listed(value))
     return found
 
 

@@ -121,6 +121,7 @@ def named(request: Request) -> str:
     parts += [f"batch {batch}"] if batch != 1 else []
     parts += [value for value, usual in ((request.dtype, "float32"), (request.device, "cpu")) if value != usual]
     parts += [f"seed {request.seed}"] if request.seed else []
+    parts += [f"generate {request.generate}"] if request.generate != Request().generate else []
     return " ".join([*parts, *(f"{key}={value}" for key, value in request.shape.items())])
 
 

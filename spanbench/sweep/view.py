@@ -50,12 +50,13 @@ class _PlannedRow:
     done: bool
 
     def plain(self) -> Mapping[str, Any]:
-        """Return the row as plain JSON values; a size is given by its name in `point`."""
+        """Return the row as plain JSON values; `set` has the sizes as `--set` takes them."""
         point, job = self.planned.point, self.planned.job
+        sizes = " ".join(f"{key}={value}" for key, value in request_of(job).shape.items())
         return {
             "key": job.key, "done": self.done, "preset": point.preset, "allocation": point.allocation, "tokens": point.tokens,
             "span": point.span, "batch": "max" if self.planned.largest else point.batch, "dtype": point.dtype, "device": point.device,
-            "seed": point.seed, "regimes": " ".join(point.regimes), "measured": job.timing is not None,
+            "seed": point.seed, "generate": point.generate, "set": sizes, "regimes": " ".join(point.regimes), "measured": job.timing is not None,
             "flops": self.predicted.flops, "memory_bytes": self.predicted.needed, "seconds": self.predicted.seconds,
         }  # fmt: skip
 

@@ -265,3 +265,7 @@ def test_the_plural_is_no_key_of_a_file(tmp_path: Path) -> None:
     path.write_text('regime = "score"\nregimes = "prefill"\n')
     with pytest.raises(UsageError, match="regimes: unknown key — did you mean 'regime'"):
         read_grids(str(path))
+
+
+def test_a_size_given_twice_adds_its_values() -> None:
+    assert overrides_of(["carry=0", "carry=8", "pool=mean"]) == {"carry": ["0", "8"], "pool": ["mean"]}

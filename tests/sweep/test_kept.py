@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +231,27 @@ def test_a_file_that_is_replaced_while_it_is_held_ends_the_writing(tmp_path: Pat
         with pytest.raises(UsageError, match="replaced or taken away"):
             keep(record(3))
     assert read(out) == [record(1)]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="locks of POSIX")
+def test_of_two_that_begin_one_file_together_each_keeps_its_record_or_is_refused(tmp_path: Path) -> None:
+    def begin(path: Path, one: Record, ready: threading.Barrier) -> str:
+        ready.wait()
+        try:
+            with appending(path) as keep:
+                keep(one)
+        except UsageError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(2) as both:
+        for number in range(300):
+            path, ready = tmp_path / f"{number}.jsonl", threading.Barrier(2)
+            said = list(both.map(begin, (path, path), (record(1), record(2)), (ready, ready)))
+            assert all("another sweep or merge" in text for text in said if text), said
+            kept = [one.point["tokens"] for one in read(path)]
+            assert sorted(map(str, kept)) == [str(tokens) for tokens, text in zip((1, 2), said, strict=True) if not text]
+            assert kept
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links")

@@ -65,7 +65,10 @@ def connected(address: str | None, cpus: int | None, gpus: int | None) -> Iterat
             raise UsageError("--engine ray: this process is connected to Ray already; leave that first (ray.shutdown)")
         with _quiet(), TemporaryDirectory(prefix="spanbench-ray-", ignore_cleanup_errors=True) as folder:
             if address is None:
-                _init(ray, "Ray cannot be started", num_cpus=cpus, num_gpus=gpus, include_dashboard=False, _temp_dir=folder)
+                # 'local': Ray would otherwise join the cluster that RAY_ADDRESS names, or wait for it for minutes.
+                _init(
+                    ray, "Ray cannot be started", address="local", num_cpus=cpus, num_gpus=gpus, include_dashboard=False, _temp_dir=folder
+                )
             else:
                 _check_reachable(address)
                 _init(ray, f"--address {address!r}: the cluster cannot be joined", address=address)
