@@ -56,7 +56,8 @@ class _PlannedRow:
         return {
             "key": job.key, "done": self.done, "preset": point.preset, "allocation": point.allocation, "tokens": point.tokens,
             "span": point.span, "batch": "max" if self.planned.largest else point.batch, "dtype": point.dtype, "device": point.device,
-            "seed": point.seed, "generate": point.generate, "set": sizes, "regimes": " ".join(point.regimes), "measured": job.timing is not None,
+            "seed": point.seed, "generate": point.generate, "set": sizes, "regimes": " ".join(point.regimes),
+            "measured": job.timing is not None,
             "flops": self.predicted.flops, "memory_bytes": self.predicted.needed, "seconds": self.predicted.seconds,
         }  # fmt: skip
 
